@@ -1,0 +1,291 @@
+"""What a classifier is: model, labels, preprocessing, limits, device. No I/O.
+
+The same models read the object in the cluster, the revision that a pod mounts, and the file that `classifier serve`
+takes. The operator's spec adds what only a cluster has.
+"""
+
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.alias_generators import to_camel
+
+from classifier_inference.quantity import QUANTITY_PATTERN, parse_quantity
+from classifier_inference.uri import parse_uri
+
+API_VERSION = "imageclassifier.dev/v1alpha1"
+KIND = "ImageClassifier"
+CLUSTER_FIELDS = frozenset({"replicas", "rollout", "route", "pod"})
+"""Fields of an object's spec that mean nothing to a server: it passes over them."""
+
+IMAGENET_MEAN = [0.485, 0.456, 0.406]
+IMAGENET_STD = [0.229, 0.224, 0.225]
+CHANNEL_COUNTS = {"RGB": 3, "BGR": 3, "L": 1}
+
+
+def _whole(text: str | int) -> int:
+    value = parse_quantity(text)
+    if value != value.to_integral_value() or value <= 0:
+        raise ValueError(f"{text!r} must be a whole number over 0")
+    return int(value)
+
+
+def _checked_quantity(text: str | int) -> str:
+    parse_quantity(text)
+    return str(text)
+
+
+def _checked_uri(uri: str) -> str:
+    parse_uri(uri)
+    return uri
+
+
+QUANTITY_SCHEMA: dict[str, Any] = {"x-kubernetes-int-or-string": True, "pattern": QUANTITY_PATTERN}
+
+Whole = Annotated[int, BeforeValidator(_whole), WithJsonSchema(QUANTITY_SCHEMA)]
+"""A quantity that must be a whole number, such as 10Mi or 50M; kept as its value."""
+
+Quantity = Annotated[str, BeforeValidator(_checked_quantity), WithJsonSchema(QUANTITY_SCHEMA)]
+"""A Kubernetes quantity; kept as it was written."""
+
+Uri = Annotated[str, AfterValidator(_checked_uri), Field(min_length=1, max_length=2048)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Label = Annotated[str, Field(min_length=1, max_length=256)]
+Size = Annotated[int, Field(ge=1, le=8192)]
+HeightWidth = Annotated[list[Size], Field(min_length=2, max_length=2)]
+
+
+class Document(BaseModel):
+    """Base of every part of the object: camelCase in the document, unknown fields refused, values not changeable."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, protected_namespaces=()
+    )
+
+
+DocumentT = TypeVar("DocumentT", bound=Document)
+
+
+def require_one(document: DocumentT, *fields: str) -> DocumentT:
+    """Return the document if exactly one of the named fields (camelCase) is set; raise ValueError naming them."""
+    dumped = document.model_dump(by_alias=True, exclude_none=True)
+    if sum(field in dumped for field in fields) != 1:
+        raise ValueError(f"needs exactly one of {', '.join(fields)}")
+    return document
+
+
+class KeyRef(Document):
+    """One key of a ConfigMap in the object's namespace."""
+
+    name: str = Field(min_length=1, max_length=253)
+    key: str = Field(min_length=1, max_length=253)
+
+
+class Labels(Document):
+    """Where the labels come from: exactly one of inline, configMap and uri. The n-th label names the n-th class."""
+
+    uri: Uri | None = Field(default=None, description="A text file, one label a line, or a JSON list of strings.")
+    config_map: KeyRef | None = Field(
+        default=None, description="A ConfigMap's key with one label a line, or a JSON list; copied into the revision."
+    )
+    inline: list[Label] | None = Field(
+        default=None, min_length=1, max_length=25000, description="The labels, in the order of the model's classes."
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        return require_one(self, "uri", "configMap", "inline")
+
+
+class Model(Document):
+    """The ONNX model and the labels it is bound to."""
+
+    uri: Uri = Field(
+        description="Where the ONNX file is: image://reference:tag/path (a container image), https://…, "
+        "or, with no cluster, file:path."
+    )
+    sha256: Sha256 | None = Field(
+        default=None, description="The ONNX file's digest, checked before it is loaded. Absent: reported, not checked."
+    )
+    version: str = Field(
+        default="1", min_length=1, max_length=63, description="A name for this version, in answers and in status."
+    )
+    labels: Labels
+
+
+class Resize(Document):
+    """How an image is resized before cropping: exactly one of shorterSide, exact and pad."""
+
+    shorter_side: Size | None = Field(
+        default=None, description="The shorter side's length in pixels; the longer keeps the aspect ratio."
+    )
+    exact: HeightWidth | None = Field(default=None, description="[height, width], whatever the aspect ratio.")
+    pad: HeightWidth | None = Field(
+        default=None, description="[height, width]: fitted inside, centred on the background."
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        return require_one(self, "shorterSide", "exact", "pad")
+
+
+class Preprocess(Document):
+    """From an image to the model's input, as Pillow does it: resize, crop, then (pixel / scale - mean) / std."""
+
+    resize: Resize = Field(default=Resize(shorter_side=256), description="Default: {shorterSide: 256}.")
+    crop: Size | None = Field(
+        default=None,
+        description="The side of the square cut from the centre. Default: 224 with shorterSide, else no crop.",
+    )
+    interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"] = Field(
+        default="bilinear", description="Pillow's filter of that name. Default: bilinear."
+    )
+    channels: Literal["RGB", "BGR", "L"] = Field(default="RGB", description="Channel order. Default: RGB.")
+    scale: float = Field(default=255, gt=0, description="What pixels are divided by. Default: 255.")
+    mean: list[float] | None = Field(
+        default=None, min_length=1, max_length=3, description="One a channel. Default: ImageNet's; 0.5 for L."
+    )
+    std: list[Annotated[float, Field(gt=0)]] | None = Field(
+        default=None, min_length=1, max_length=3, description="One a channel. Default: ImageNet's; 0.5 for L."
+    )
+    layout: Literal["NCHW", "NHWC"] = Field(default="NCHW", description="The input's layout. Default: NCHW.")
+    exif: Literal["ignore", "apply"] = Field(
+        default="ignore", description="Whether the EXIF orientation is applied. Default: ignore."
+    )
+    background: str = Field(
+        default="white",
+        pattern=r"^(white|black|grey|#[0-9a-fA-F]{6})$",
+        description="What lies under transparent pixels and padding: white, black, grey or #rrggbb. Default: white.",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        channels = CHANNEL_COUNTS[self.channels]
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if values is not None and len(values) != channels:
+                raise ValueError(f"{name} needs {channels} value(s), one a channel of {self.channels}")
+        side, crop = self.resize.shorter_side, self.effective_crop
+        if side is not None and crop is not None and crop > side:
+            raise ValueError(f"crop ({crop}) must not be over resize.shorterSide ({side})")
+        box = self.resize.exact or self.resize.pad
+        if box is not None and crop is not None and crop > min(box):
+            raise ValueError(f"crop ({crop}) must not be over either side of resize ({box[0]}x{box[1]})")
+        return self
+
+    @property
+    def effective_crop(self) -> int | None:
+        """The crop's side in pixels, or None for no crop."""
+        return 224 if self.crop is None and self.resize.shorter_side is not None else self.crop
+
+    @property
+    def output_size(self) -> tuple[int, int]:
+        """(height, width) of what the model gets, in pixels."""
+        crop = self.effective_crop
+        if crop is not None:
+            return crop, crop
+        height, width = self.resize.exact or self.resize.pad or (0, 0)
+        return height, width
+
+    @property
+    def effective_mean(self) -> list[float]:
+        """One value a channel, in units of pixel / scale."""
+        return self.mean or ([0.5] if self.channels == "L" else _in_order(IMAGENET_MEAN, self.channels))
+
+    @property
+    def effective_std(self) -> list[float]:
+        """One value a channel, in units of pixel / scale."""
+        return self.std or ([0.5] if self.channels == "L" else _in_order(IMAGENET_STD, self.channels))
+
+
+ImageFormat = Literal["jpeg", "png", "webp", "gif", "bmp", "tiff"]
+
+
+class Limits(Document):
+    """What a request may ask of the server."""
+
+    bytes: Whole = Field(default=10 * 2**20, description="An image's size in bytes. Default: 10Mi.")
+    pixels: Whole = Field(
+        default=50_000_000, description="An image's width times height, judged before decoding. Default: 50M."
+    )
+    formats: list[ImageFormat] = Field(
+        default=["jpeg", "png", "webp"], min_length=1, max_length=6, description="Default: [jpeg, png, webp]."
+    )
+    queue: int = Field(
+        default=64, ge=1, le=10000, description="Requests that may wait; more get 429. Default: 64."
+    )
+
+
+class TestImage(Document):
+    """An image by its address."""
+
+    uri: Uri = Field(description="image://reference:tag/path, https://…, or, with no cluster, file:path.")
+
+
+class SelfTest(Document):
+    """A golden image: a pod is ready only after the model has said this label for it."""
+
+    image: TestImage
+    label: Label
+    min_score: float = Field(default=0, ge=0, le=1, description="The confidence it needs at least. Default: 0.")
+
+
+class Gpu(Document):
+    """What a pod asks the scheduler for when device is cuda."""
+
+    count: int = Field(default=1, ge=1, le=64, description="Default: 1.")
+    resource: str = Field(
+        default="nvidia.com/gpu",
+        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
+        max_length=316,
+        description="The extended resource: nvidia.com/gpu (default), or a MIG profile such as nvidia.com/mig-1g.10gb.",
+    )
+
+
+class Resources(Document):
+    """The server container's compute resources, as in a pod."""
+
+    requests: dict[str, Quantity] = Field(default_factory=dict, max_length=16)
+    limits: dict[str, Quantity] = Field(default_factory=dict, max_length=16)
+
+
+class Runtime(Document):
+    """The device that runs the model, and what it is given."""
+
+    device: Literal["cpu", "cuda"] = Field(
+        default="cpu", description="cuda: ready only when CUDA really runs the model. Default: cpu."
+    )
+    resources: Resources = Field(
+        default=Resources(), description="Default: requests of 100m CPU and 256Mi memory, and no limits."
+    )
+    gpu: Gpu = Field(default=Gpu(), description="Used with device: cuda alone. Default: one nvidia.com/gpu.")
+
+
+class ClassifierSpec(Document):
+    """What a server needs to know to answer."""
+
+    model: Model
+    preprocess: Preprocess = Field(default=Preprocess(), description="Default: that of ImageNet models.")
+    limits: Limits = Field(default=Limits(), description="What a request may ask of the server.")
+    top_k: int = Field(default=5, ge=1, le=1000, description="How many predictions an answer holds. Default: 5.")
+    self_test: list[SelfTest] = Field(
+        default=[], max_length=16, description="Golden images that gate readiness. Default: none."
+    )
+    runtime: Runtime = Field(default=Runtime(), description="The device that runs the model, and what it is given.")
+
+    @model_validator(mode="after")
+    def _self_test_labels_exist(self) -> Self:
+        labels = self.model.labels.inline
+        for test in self.self_test:
+            if labels is not None and test.label not in labels:
+                raise ValueError(f"selfTest names the label {test.label!r}, which model.labels does not have")
+        return self
+
+
+class Classifier(Document):
+    """A named classifier: what a revision's ConfigMap holds, and what a file for `classifier serve` comes down to."""
+
+    name: str = Field(min_length=1, max_length=63)
+    spec: ClassifierSpec
+
+
+def _in_order(rgb: list[float], channels: str) -> list[float]:
+    return rgb[::-1] if channels == "BGR" else rgb

@@ -1,0 +1,68 @@
+"""What `fetch` and `server` leave in /dev/termination-log, and how the operator reads it. No I/O.
+
+The kubelet copies that file into the pod's status, where it stays readable in `state` or `lastState`: the one way for
+a container to say what went wrong, or what it loaded, without asking anybody for anything.
+"""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+LIMIT_BYTES = 4096
+"""The kubelet cuts termination messages here."""
+
+
+class Reason(StrEnum):
+    """Why a container ended: what a user can mend, in CamelCase as a condition's reason."""
+
+    SPEC_INVALID = "SpecInvalid"
+    MODEL_NOT_FOUND = "ModelNotFound"
+    MODEL_UNREACHABLE = "ModelUnreachable"
+    MODEL_INVALID = "ModelInvalid"
+    DIGEST_MISMATCH = "DigestMismatch"
+    LABELS_NOT_FOUND = "LabelsNotFound"
+    LABELS_UNREACHABLE = "LabelsUnreachable"
+    LABELS_INVALID = "LabelsInvalid"
+    LABELS_MISMATCH = "LabelsMismatch"
+    SELF_TEST_IMAGE_NOT_FOUND = "SelfTestImageNotFound"
+    SELF_TEST_IMAGE_UNREACHABLE = "SelfTestImageUnreachable"
+    SELF_TEST_FAILED = "SelfTestFailed"
+    DEVICE_UNAVAILABLE = "DeviceUnavailable"
+
+
+class Failure(BaseModel):
+    """A reason a user can act on, and the sentence that says how."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: Reason
+    message: str
+
+
+class Fetched(BaseModel):
+    """What `fetch` brought: the model file's digest (hex) and size in bytes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sha256: str
+    bytes: int
+
+
+def render_termination(note: Failure | Fetched) -> str:
+    """Return the note as JSON of at most 4096 bytes; a message that is too long is cut."""
+    text = note.model_dump_json()
+    excess = len(text.encode()) - LIMIT_BYTES
+    if isinstance(note, Failure) and excess > 0:
+        kept = note.message.encode()[: -excess - len("…".encode())].decode(errors="ignore")
+        return render_termination(Failure(reason=note.reason, message=f"{kept}…"))
+    return text
+
+
+def parse_termination(text: str) -> Failure | Fetched | None:
+    """Return what a termination message says, or None for one that neither `fetch` nor `server` wrote."""
+    for kind in (Failure, Fetched):
+        try:
+            return kind.model_validate_json(text)
+        except ValidationError:
+            continue
+    return None

@@ -1,0 +1,1 @@
+"""Build: an ImageClassifier to manifests, one file a kind, no I/O."""
