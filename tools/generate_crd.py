@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from classifier_operator.crd import build_crd
 
 KUBERNETES = "v1.34.0"

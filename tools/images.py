@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models import build as sample_model
+from models import sample
 from tools.terminal import CommandError, console, run, step
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,13 +26,13 @@ SERVER_GPU = Image(
     f"imageclassifier/server:{VERSION}-gpu", ROOT / "inference" / "Dockerfile", build_args={"VARIANT": "gpu"}
 )
 OPERATOR = Image(f"imageclassifier/operator:{VERSION}", ROOT / "operator" / "Dockerfile")
-MODEL = Image(sample_model.REFERENCE, ROOT / "models" / "Dockerfile", sample_model.IMAGE_ROOT)
+MODEL = Image(sample.REFERENCE, ROOT / "models" / "Dockerfile", sample.IMAGE_ROOT)
 
 
 def build_image(image: Image) -> str:
     """Build the image and return its id (sha256:…). Raises CommandError with the end of the build's output."""
     if image is MODEL:
-        sample_model.ensure_built(console)
+        sample.ensure_built(console)
     arguments = [f"--build-arg={name}={value}" for name, value in image.build_args.items()]
     run("docker", "build", *arguments, "-t", image.reference, "-f", str(image.dockerfile), str(image.context))
     return image_id(image.reference)

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from models.build import HERE, SHA256
 from models.efficientnet_lite0 import STAGES, build_model, fetch_weights
+from models.sample import HERE, SHA256
 from models.torch_checkpoint import Array, read_checkpoint
 
 QUICKSTART = HERE.parent / "manifests" / "samples" / "quickstart.yaml"

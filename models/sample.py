@@ -1,6 +1,6 @@
 """Makes models/build: what the sample model's image holds, laid out by the image's reference.
 
-`python -m models.build` does nothing where the files are there already and are those declared here.
+`python -m models.sample` does nothing where the files are there already and are those declared here.
 """
 
 import hashlib
