@@ -54,6 +54,15 @@ def image_id(reference: str) -> str:
     return run("docker", "image", "inspect", "--format", "{{.Id}}", reference).strip()
 
 
+def has_image(reference: str) -> bool:
+    """Say whether this machine has an image of that name."""
+    try:
+        image_id(reference)
+    except CommandError:
+        return False
+    return True
+
+
 def main() -> None:
     """Build every image but the gpu one, or only that with `--gpu`."""
     for image in (SERVER_GPU,) if "--gpu" in sys.argv[1:] else (SERVER_CPU, OPERATOR, MODEL):
