@@ -6,7 +6,16 @@ takes. The operator's spec adds what only a cluster has.
 
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from classifier_inference.quantity import QUANTITY_PATTERN, parse_quantity
@@ -39,6 +48,18 @@ def _checked_uri(uri: str) -> str:
     return uri
 
 
+def cel(*rules: tuple[str, str]) -> ConfigDict:
+    """Return the model settings that put CEL rules, each with its message, into the CRD: what spans fields."""
+    validations: list[JsonValue] = [{"rule": rule, "message": message} for rule, message in rules]
+    return ConfigDict(json_schema_extra={"x-kubernetes-validations": [*validations]})
+
+
+def cel_exactly_one(*fields: str) -> ConfigDict:
+    """Return the model settings for a CEL rule by which exactly one of the fields (camelCase) is set."""
+    listed = ", ".join(f"has(self.{field})" for field in fields)
+    return cel((f"[{listed}].exists_one(set, set)", f"needs exactly one of {', '.join(fields)}"))
+
+
 QUANTITY_SCHEMA: dict[str, Any] = {"x-kubernetes-int-or-string": True, "pattern": QUANTITY_PATTERN}
 
 Whole = Annotated[int, BeforeValidator(_whole), WithJsonSchema(QUANTITY_SCHEMA)]
@@ -47,7 +68,17 @@ Whole = Annotated[int, BeforeValidator(_whole), WithJsonSchema(QUANTITY_SCHEMA)]
 Quantity = Annotated[str, BeforeValidator(_checked_quantity), WithJsonSchema(QUANTITY_SCHEMA)]
 """A Kubernetes quantity; kept as it was written."""
 
-Uri = Annotated[str, AfterValidator(_checked_uri), Field(min_length=1, max_length=2048)]
+URI_RULES: list[JsonValue] = [
+    {
+        "rule": r"self.startsWith('https://') || self.matches('^image://\\S*[^\\s/:@]+[:@][^\\s/@]+/[^\\s:@]+$')",
+        "message": "use image://reference:tag/path or https://host/path (file: works with no cluster alone)",
+    }
+]
+Uri = Annotated[
+    str,
+    AfterValidator(_checked_uri),
+    Field(min_length=1, max_length=2048, json_schema_extra={"x-kubernetes-validations": URI_RULES}),
+]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Label = Annotated[str, Field(min_length=1, max_length=256)]
 Size = Annotated[int, Field(ge=1, le=8192)]
@@ -83,6 +114,8 @@ class KeyRef(Document):
 class Labels(Document):
     """Where the labels come from: exactly one of inline, configMap and uri. The n-th label names the n-th class."""
 
+    model_config = cel_exactly_one("uri", "configMap", "inline")
+
     uri: Uri | None = Field(default=None, description="A text file, one label a line, or a JSON list of strings.")
     config_map: KeyRef | None = Field(
         default=None, description="A ConfigMap's key with one label a line, or a JSON list; copied into the revision."
@@ -115,6 +148,8 @@ class Model(Document):
 class Resize(Document):
     """How an image is resized before cropping: exactly one of shorterSide, exact and pad."""
 
+    model_config = cel_exactly_one("shorterSide", "exact", "pad")
+
     shorter_side: Size | None = Field(
         default=None, description="The shorter side's length in pixels; the longer keeps the aspect ratio."
     )
@@ -130,6 +165,22 @@ class Resize(Document):
 
 class Preprocess(Document):
     """From an image to the model's input, as Pillow does it: resize, crop, then (pixel / scale - mean) / std."""
+
+    model_config = cel(
+        (
+            "!has(self.crop) || (has(self.resize) ? (!has(self.resize.shorterSide) || self.crop <= "
+            "self.resize.shorterSide) && (!has(self.resize.exact) || self.resize.exact.all(side, self.crop <= side)) && "
+            "(!has(self.resize.pad) || self.resize.pad.all(side, self.crop <= side)) : self.crop <= 256)",
+            "crop must not be over what resize leaves",
+        ),
+        *(
+            (
+                f"!has(self.{field}) || self.{field}.size() == (has(self.channels) && self.channels == 'L' ? 1 : 3)",
+                f"{field} needs one value a channel",
+            )
+            for field in ("mean", "std")
+        ),
+    )
 
     resize: Resize = Field(default=Resize(shorter_side=256), description="Default: {shorterSide: 256}.")
     crop: Size | None = Field(

@@ -1,0 +1,176 @@
+"""The one place that talks to the API server. Objects are plain dicts, as they travel."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import httpx2
+from lightkube import AsyncClient, KubeConfig
+from lightkube.config import client_adapter
+from lightkube.core.exceptions import ApiError
+from lightkube.generic_resource import create_namespaced_resource
+from lightkube.types import CascadeType, PatchType
+
+from classifier_operator.names import API_VERSION, MANAGER
+from classifier_operator.spec import GROUP, KIND, PLURAL, VERSION
+
+Object = dict[str, Any]
+T = TypeVar("T")
+_RESOURCES: dict[str, Any] = {
+    kind: create_namespaced_resource(group, version, kind, plural)
+    for group, version, kind, plural in (
+        (GROUP, VERSION, KIND, PLURAL),
+        ("apps", "v1", "Deployment", "deployments"),
+        ("apps", "v1", "ReplicaSet", "replicasets"),
+        ("", "v1", "Pod", "pods"),
+        ("", "v1", "Service", "services"),
+        ("", "v1", "ServiceAccount", "serviceaccounts"),
+        ("", "v1", "ConfigMap", "configmaps"),
+        ("", "v1", "Event", "events"),
+        ("networking.k8s.io", "v1", "Ingress", "ingresses"),
+    )
+}
+
+
+class ClusterError(Exception):
+    """The API server did not do what was asked; asking again later may help."""
+
+
+class ConflictError(ClusterError):
+    """The object has changed since it was read."""
+
+
+class GoneError(ClusterError):
+    """The object, or its namespace, has ended or is about to."""
+
+
+class RefusedError(ClusterError):
+    """The API server found the object wrong, or did not allow it; its own words say why."""
+
+
+class Cluster:
+    """Reads and writes of the kinds that the operator deals in."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    async def get(self, kind: str, namespace: str, name: str) -> Object | None:
+        """Return the object, or None where there is none."""
+        try:
+            return dict(await _translated(self._client.get(_RESOURCES[kind], name, namespace=namespace)))
+        except GoneError:
+            return None
+
+    async def find(self, kind: str, namespace: str, labels: Mapping[str, str] | None = None) -> list[Object]:
+        """Return the objects with these labels, as they are in storage now; namespace "*" means all."""
+        found = self._client.list(_RESOURCES[kind], namespace=namespace, labels=dict(labels or {}), chunk_size=500)
+
+        async def collect() -> list[Object]:
+            return [dict(item) async for item in found]
+
+        return await _translated(collect())
+
+    async def apply(self, manifest: Object) -> Object:
+        """Apply the manifest, server-side and forced, and return the live object."""
+        return await self._patch(manifest, manifest, PatchType.APPLY, force=True)
+
+    async def remove_fields(self, live: Object, operations: list[Object]) -> Object:
+        """Send a JSON patch and return the live object."""
+        return await self._patch(live, operations, PatchType.JSON)
+
+    async def delete(self, live: Object) -> None:
+        """Delete the object, if it is still there."""
+        metadata = live["metadata"]
+        deletion = self._client.delete(
+            _RESOURCES[live["kind"]],
+            metadata["name"],
+            namespace=metadata["namespace"],
+            cascade=CascadeType.BACKGROUND,
+        )
+        try:
+            await _translated(deletion)
+        except GoneError:
+            return
+
+    async def replace_status(self, body: Object, status: Object) -> None:
+        """Write the status of an ImageClassifier. Raises ConflictError where it has changed since it was read."""
+        metadata = body["metadata"]
+        cleared = dict.fromkeys(set(body.get("status", {})) - set(status))
+        patch = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": cleared | status}
+        resource = _RESOURCES[KIND].Status
+        await _translated(
+            self._client.patch(
+                resource,
+                metadata["name"],
+                patch,
+                namespace=metadata["namespace"],
+                patch_type=PatchType.MERGE,
+                field_manager=MANAGER,
+            )
+        )
+
+    async def create_event(self, event: Object) -> None:
+        """Record a Kubernetes Event."""
+        await _translated(self._client.create(_RESOURCES["Event"](event)))
+
+    async def _patch(self, live: Object, patch: Any, patch_type: PatchType, *, force: bool = False) -> Object:
+        metadata = live["metadata"]
+        sent = self._client.patch(
+            _RESOURCES[live["kind"]],
+            metadata["name"],
+            patch,
+            namespace=metadata["namespace"],
+            patch_type=patch_type,
+            field_manager=MANAGER,
+            force=force,
+        )
+        return dict(await _translated(sent))
+
+
+@asynccontextmanager
+async def connect() -> AsyncIterator[Cluster]:
+    """Connect as the pod's service account, or else as KUBECONFIG says."""
+    async with AsyncClient(field_manager=MANAGER) as client:
+        yield Cluster(client)
+
+
+async def fetch_served_schema() -> Object | None:
+    """Return the OpenAPI schema of ImageClassifier that the API server serves, or None without the CRD.
+
+    It is read from /openapi/v3, which every authenticated client may, and not from the CRD, which takes a ClusterRole.
+    """
+    config = KubeConfig.from_env().get()
+    if config is None:
+        raise ClusterError("no service account and no kubeconfig tells where the API server is")
+    parameters = client_adapter.ConnectionParams(timeout=httpx2.Timeout(10), trust_env=True)
+    async with client_adapter.AsyncClient(config, parameters) as client:
+        response = await client.get(f"/openapi/v3/apis/{API_VERSION}")
+        if response.status_code == 404:
+            return None
+        response.raise_for_status()
+    schemas = json.loads(response.content)["components"]["schemas"]
+    return next((schema for name, schema in schemas.items() if name.endswith(f".{KIND}")), None)
+
+
+async def _translated(call: Awaitable[T]) -> T:
+    try:
+        return await call
+    except ApiError as error:
+        raise _translate(error) from error
+
+
+def _translate(error: ApiError) -> ClusterError:
+    message = error.status.message or str(error)
+    causes = (error.status.details.causes if error.status.details else None) or []
+    match error.status.code:
+        case 404:
+            return GoneError(message)
+        case 403 if any(cause.reason == "NamespaceTerminating" for cause in causes):
+            return GoneError(message)
+        case 409:
+            return ConflictError(message)
+        case 400 | 403 | 422:
+            return RefusedError(message)
+        case _:
+            return ClusterError(message)

@@ -1,0 +1,108 @@
+"""The running operator: waits for the CRD, lists objects now and then, and keeps workers on the queue."""
+
+import asyncio
+import contextlib
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+import structlog
+from prometheus_client import start_http_server
+
+from classifier_operator import metrics, reasons
+from classifier_operator.cluster import Cluster, connect, fetch_served_schema
+from classifier_operator.crd_check import describe_crd_problem
+from classifier_operator.reconcile import Reconciler
+from classifier_operator.settings import Settings
+from classifier_operator.spec import KIND
+from classifier_operator.status import find_condition
+from classifier_operator.workqueue import Key, WorkQueue
+
+CRD_RETRY_SECONDS = 5.0
+_log = structlog.get_logger()
+
+
+class Controller:
+    """The queue and the tasks that empty it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stack = contextlib.AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._queue: WorkQueue | None = None
+
+    @property
+    def watches_one_namespace(self) -> bool:
+        """Whether the operator has rights in a single namespace."""
+        return bool(self._settings.watch_namespace)
+
+    async def start(self) -> None:
+        """Wait for the CRD, then begin to work."""
+        start_http_server(self._settings.metrics_port)
+        await self._await_crd()
+        cluster = await self._stack.enter_async_context(connect())
+        reconciler = Reconciler(
+            cluster, self._settings, self._settings.read_ca_bundle(), clock=lambda: datetime.now(UTC)
+        )
+        self._queue = queue = WorkQueue(reconciler.reconcile)
+        runs = [queue.run() for _ in range(self._settings.workers)]
+        for run in [*runs, self._resync(cluster, queue)]:
+            task = asyncio.create_task(run)
+            task.add_done_callback(_end_process_unless_cancelled)
+            self._tasks.append(task)
+
+    async def stop(self) -> None:
+        """Stop working; what is unfinished is found again at the next start."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
+
+    def trigger(self, namespace: str | None, name: str | None) -> None:
+        """Have an object looked at."""
+        if self._queue is not None and namespace and name:
+            self._queue.add(Key(namespace, name))
+
+    async def _await_crd(self) -> None:
+        told = None
+        while True:
+            try:
+                problem = describe_crd_problem(await fetch_served_schema())
+            except httpx2.HTTPError as error:
+                problem = f"the API server can't be asked for its schemas: {error!r}"
+            if problem is None:
+                return
+            if problem != told:
+                _log.error("waiting for the CRD", problem=problem)
+                told = problem
+            await asyncio.sleep(CRD_RETRY_SECONDS)
+
+    async def _resync(self, cluster: Cluster, queue: WorkQueue) -> None:
+        """List the objects from the API server now and then: a watch tells nothing of what it missed."""
+        while True:
+            try:
+                bodies = await cluster.find(KIND, self._settings.watch_namespace or "*")
+            except Exception as error:  # noqa: BLE001 - the API server may be away; the next pass asks again
+                _log.warning("can't list objects", error=str(error))
+            else:
+                for body in bodies:
+                    queue.add(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
+                _count_objects(bodies)
+            await asyncio.sleep(self._settings.resync_seconds)
+
+
+def _count_objects(bodies: list[dict[str, Any]]) -> None:
+    counts = dict.fromkeys(("True", "False", "Unknown"), 0)
+    for body in bodies:
+        ready = find_condition(body.get("status", {}), reasons.READY)
+        counts[ready["status"] if ready else "Unknown"] += 1
+    for status, count in counts.items():
+        metrics.OBJECTS.labels(status).set(count)
+
+
+def _end_process_unless_cancelled(task: asyncio.Task[None]) -> None:
+    """End the process where a worker died: a new one is the only state that can be relied on."""
+    if not task.cancelled():
+        _log.critical("a worker died", error=repr(task.exception()))
+        os._exit(1)

@@ -1,0 +1,120 @@
+"""Decide: how a live object differs from the wanted one, by value and by who owns what. No I/O.
+
+Server-side apply knows which manager set which field (`metadata.managedFields`, in the format of
+sigs.k8s.io/structured-merge-diff). An edit by hand changes a value that is wanted; an addition by hand is a field that
+another manager owns and that nobody here wants; a field of ours that is wanted no more is one that only we own.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from classifier_inference.quantity import parse_quantity
+from classifier_operator.names import MANAGER
+
+PRUNED = ("spec",)
+"""Where additions by others are taken away. Labels and annotations of others are theirs to add."""
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What has to be sent to make the live object the wanted one."""
+
+    apply: bool
+    """The wanted object has to be applied."""
+    additions: tuple[Path, ...]
+    """Fields to remove, as paths into the live object, deepest and last first."""
+
+    def __bool__(self) -> bool:
+        return self.apply or bool(self.additions)
+
+
+def decide_drift(wanted: dict[str, Any], live: dict[str, Any]) -> Drift:
+    """Return what differs. Defaults that the API server filled in are no difference, nor is 1000m from 1."""
+    ours: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    for entry in live["metadata"].get("managedFields", []):
+        if not entry.get("subresource"):
+            applied_by_us = entry["manager"] == MANAGER and entry["operation"] == "Apply"
+            (ours if applied_by_us else others).append(entry.get("fieldsV1", {}))
+    stale = any(_unwanted(fields, wanted, live) for fields in ours)
+    additions = {
+        (root, *path)
+        for fields in others
+        for root in PRUNED
+        for path in _unwanted(fields.get(f"f:{root}", {}), wanted.get(root, {}), live.get(root, {}))
+    }
+    return Drift(stale or not _contains(live, wanted), tuple(sorted(additions, key=_removal_order, reverse=True)))
+
+
+def build_removal(live: dict[str, Any], additions: tuple[Path, ...]) -> list[dict[str, Any]]:
+    """Return the JSON patch (RFC 6902) that removes the fields, or fails where the object has changed meanwhile."""
+    version = {"op": "test", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]}
+    return [version, *({"op": "remove", "path": _pointer(path)} for path in additions)]
+
+
+def _contains(live: Any, wanted: Any) -> bool:
+    if isinstance(wanted, dict):
+        if not isinstance(live, dict):
+            return not wanted and live is None
+        return all(_contains(live.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        if not isinstance(live, list):
+            return not wanted and live is None
+        return len(live) == len(wanted) and all(map(_contains, live, wanted))
+    return live == wanted or _same_quantity(live, wanted) or (wanted == "" and live is None)
+
+
+def _same_quantity(left: Any, right: Any) -> bool:
+    if not isinstance(left, str | int) or not isinstance(right, str | int):
+        return False
+    try:
+        return parse_quantity(left) == parse_quantity(right)
+    except ValueError:
+        return False
+
+
+def _unwanted(fields: dict[str, Any], wanted: Any, live: Any) -> list[Path]:
+    """Return the topmost paths that `fields` (fieldsV1) names, that exist in `live`, and that `wanted` has not."""
+    found: list[Path] = []
+    for key, below in fields.items():
+        step = _step(key, live)
+        if step is None:
+            continue
+        wanted_step = _step(key, wanted)
+        if wanted_step is None:
+            found.append((step,))
+        elif below:
+            found.extend((step, *path) for path in _unwanted(below, wanted[wanted_step], live[step]))
+    return found
+
+
+def _step(key: str, value: Any) -> str | int | None:
+    """Return where a fieldsV1 key (`f:name`, `k:{…}` or `v:…`) leads in a value, or None where it leads nowhere."""
+    kind, _, name = key.partition(":")
+    if kind == "f":
+        return name if isinstance(value, dict) and name in value else None
+    if kind not in {"k", "v"} or not isinstance(value, list):
+        return None
+    sought = json.loads(name)
+    for index, item in enumerate(value):
+        if (item == sought) if kind == "v" else (isinstance(item, dict) and _has_key(item, sought)):
+            return index
+    return None
+
+
+def _has_key(item: dict[str, Any], key: dict[str, Any]) -> bool:
+    return all(item.get(name, _KEY_DEFAULTS.get(name)) == value for name, value in key.items())
+
+
+_KEY_DEFAULTS = {"protocol": "TCP"}
+
+
+def _removal_order(path: Path) -> tuple[tuple[int, str], ...]:
+    return tuple((part, "") if isinstance(part, int) else (-1, part) for part in path)
+
+
+def _pointer(path: Path) -> str:
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)

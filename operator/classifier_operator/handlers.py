@@ -1,0 +1,49 @@
+"""Kopf's triggers: each puts an object's key into the queue, and does nothing else."""
+
+from typing import Any
+
+import kopf
+
+from classifier_operator.controller import Controller
+from classifier_operator.names import CLASSIFIER_LABEL, MANAGED_BY_LABEL, MANAGER
+from classifier_operator.spec import GROUP, PLURAL, VERSION
+
+_OURS: Any = {MANAGED_BY_LABEL: MANAGER, CLASSIFIER_LABEL: kopf.PRESENT}
+_CHILDREN = (
+    ("apps", "v1", "deployments"),
+    ("", "v1", "services"),
+    ("", "v1", "serviceaccounts"),
+    ("", "v1", "configmaps"),
+    ("", "v1", "pods"),
+    ("networking.k8s.io", "v1", "ingresses"),
+)
+
+
+def register(controller: Controller) -> kopf.OperatorRegistry:
+    """Return Kopf's registry with every trigger wired to the controller."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.startup(registry=registry)
+    async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+        settings.posting.enabled = False
+        settings.scanning.disabled = controller.watches_one_namespace
+        settings.watching.server_timeout = 300
+        settings.watching.client_timeout = 330
+        settings.watching.connect_timeout = 10
+        settings.networking.error_backoffs = [1, 2, 3, 5, 5, 5]
+        await controller.start()
+
+    @kopf.on.cleanup(registry=registry)
+    async def stop(**_: Any) -> None:
+        await controller.stop()
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    async def changed(namespace: str | None, name: str | None, **_: Any) -> None:
+        controller.trigger(namespace, name)
+
+    async def child_changed(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
+        controller.trigger(namespace, labels.get(CLASSIFIER_LABEL))
+
+    for group, version, plural in _CHILDREN:
+        kopf.on.event(group, version, plural, labels=_OURS, registry=registry)(child_changed)
+    return registry

@@ -1,0 +1,54 @@
+"""The names, labels and annotations that the operator gives to what it makes."""
+
+from typing import Any
+
+from classifier_operator.spec import GROUP, KIND, VERSION, Identity
+
+MANAGER = "imageclassifier-operator"
+"""Field manager, and the value of app.kubernetes.io/managed-by."""
+
+API_VERSION = f"{GROUP}/{VERSION}"
+CLASSIFIER_LABEL = f"{GROUP}/classifier"
+SLOT_LABEL = f"{GROUP}/slot"
+REVISION_LABEL = f"{GROUP}/revision"
+VERSION_ANNOTATION = f"{GROUP}/model-version"
+AS_BUILT_ANNOTATION = f"{GROUP}/as-built"
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+
+SLOT = "blue"
+"""The slot that serves. A second Deployment can stand beside it under another."""
+
+HTTP_PORT = 9000
+
+
+def build_labels(identity: Identity) -> dict[str, str]:
+    """Return the labels that every child of the object carries."""
+    return {
+        "app.kubernetes.io/name": KIND.lower(),
+        "app.kubernetes.io/instance": identity.name,
+        MANAGED_BY_LABEL: MANAGER,
+        CLASSIFIER_LABEL: identity.name,
+    }
+
+
+def build_selector(identity: Identity) -> dict[str, str]:
+    """Return the labels by which the Deployment and the Service know their pods."""
+    return {CLASSIFIER_LABEL: identity.name, SLOT_LABEL: SLOT}
+
+
+def build_metadata(identity: Identity, name: str | None = None) -> dict[str, Any]:
+    """Return a child's metadata: labels, and the object as its controlling owner."""
+    owner = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "name": identity.name,
+        "uid": identity.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    return {
+        "name": name or identity.name,
+        "namespace": identity.namespace,
+        "labels": build_labels(identity),
+        "ownerReferences": [owner],
+    }

@@ -1,0 +1,101 @@
+"""What the status of one pod says. No I/O."""
+
+import re
+from typing import Any
+
+from classifier_inference.termination import Failure, Fetched, parse_termination
+from classifier_operator import reasons
+from classifier_operator.reasons import Problem
+
+Pod = dict[str, Any]
+_IMAGE_PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
+_NOT_STARTED = {"CreateContainerError", "RunContainerError", "CreateContainerConfigError", "StartError"}
+_NO_PROGRAM = re.compile(r'exec: "cp":|executable file not found')
+
+
+def is_ready(pod: Pod) -> bool:
+    """Return whether the Service sends requests there."""
+    conditions = pod.get("status", {}).get("conditions", [])
+    ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+    return ready and not is_terminating(pod)
+
+
+def is_terminating(pod: Pod) -> bool:
+    """Return whether the pod has been deleted and is still there."""
+    return "deletionTimestamp" in pod["metadata"]
+
+
+def has_running_container(pod: Pod) -> bool:
+    """Return whether something runs in the pod, init containers aside, that could answer."""
+    return any("running" in status.get("state", {}) for status in pod.get("status", {}).get("containerStatuses", []))
+
+
+def read_digest(pod: Pod) -> str | None:
+    """Return the SHA-256 (hex) of the model that the pod fetched, or None while it has not."""
+    for status in pod.get("status", {}).get("initContainerStatuses", []):
+        for state in _states(status):
+            note = parse_termination(state.get("terminated", {}).get("message") or "")
+            if isinstance(note, Fetched):
+                return note.sha256
+    return None
+
+
+def find_problem(pod: Pod) -> Problem | None:
+    """Return why the pod is not ready, as far as a user can do something about it, or None."""
+    if is_ready(pod):
+        return None
+    status = pod.get("status", {})
+    for condition in status.get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
+            return Problem(reasons.UNSCHEDULABLE, condition.get("message", "no node takes the pod"))
+    for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+        problem = _find_container_problem(container)
+        if problem is not None:
+            return problem
+    if status.get("phase") == "Failed":
+        return Problem(reasons.POD_FAILED, f"{status.get('reason', 'Failed')}: {status.get('message', '')}")
+    return None
+
+
+def _find_container_problem(container: dict[str, Any]) -> Problem | None:
+    waiting = container.get("state", {}).get("waiting", {})
+    name, image = container["name"], container["image"]
+    message = waiting.get("message", "")
+    if waiting.get("reason") in _IMAGE_PULL:
+        return Problem(reasons.IMAGE_PULL_FAILED, f"{name}: image {image}: {message or waiting['reason']}")
+    if waiting.get("reason") in _NOT_STARTED:
+        return _describe_unstarted(name, image, message)
+    for state in _states(container):
+        terminated = state.get("terminated")
+        if terminated and terminated.get("exitCode") != 0:
+            return _describe_termination(name, image, terminated)
+    return None
+
+
+def _describe_termination(name: str, image: str, terminated: dict[str, Any]) -> Problem:
+    message = (terminated.get("message") or "").strip()
+    note = parse_termination(message)
+    if isinstance(note, Failure):
+        return Problem(note.reason, note.message)
+    if terminated.get("reason") == "OOMKilled":
+        return Problem(reasons.OUT_OF_MEMORY, f"{name} was killed for memory: raise runtime.resources.limits.memory")
+    if terminated.get("reason") in _NOT_STARTED:
+        return _describe_unstarted(name, image, message)
+    if name in _COPIES or name.startswith("selftest-"):
+        return Problem(_COPIES.get(name, reasons.SELF_TEST_IMAGE_NOT_FOUND), f"image {image}: {message or 'cp failed'}")
+    return Problem(
+        reasons.SERVER_CRASHED, f"{name} ended with status {terminated.get('exitCode')}: {message or 'see its log'}"
+    )
+
+
+def _describe_unstarted(name: str, image: str, message: str) -> Problem:
+    if name not in {"fetch", "server"} and _NO_PROGRAM.search(message):
+        return Problem(reasons.IMAGE_HAS_NO_CP, f"image {image} has no cp, by which its files are copied: add one")
+    return Problem(reasons.CONTAINER_NOT_STARTED, f"{name}: {message}")
+
+
+def _states(container: dict[str, Any]) -> list[dict[str, Any]]:
+    return [container.get("state", {}), container.get("lastState", {})]
+
+
+_COPIES = {"model": reasons.MODEL_NOT_FOUND, "labels": reasons.LABELS_NOT_FOUND}

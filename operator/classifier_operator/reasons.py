@@ -1,0 +1,45 @@
+"""Conditions and their reasons; those that containers give themselves are in classifier_inference.termination."""
+
+from dataclasses import dataclass
+
+from classifier_inference.termination import Reason
+
+READY = "Ready"
+MODEL_SERVED = "ModelServed"
+PROGRESSING = "Progressing"
+ROUTE_READY = "RouteReady"
+
+MODEL_NOT_FOUND = Reason.MODEL_NOT_FOUND
+LABELS_NOT_FOUND = Reason.LABELS_NOT_FOUND
+LABELS_INVALID = Reason.LABELS_INVALID
+SELF_TEST_IMAGE_NOT_FOUND = Reason.SELF_TEST_IMAGE_NOT_FOUND
+SPEC_INVALID = Reason.SPEC_INVALID
+
+ANSWERING = "Answering"
+SCALED_TO_ZERO = "ScaledToZero"
+STARTING = "Starting"
+ROLLING_OUT = "RollingOut"
+REPLICAS_READY = "ReplicasReady"
+NOTHING_ANSWERS = "NothingAnswers"
+NAME_TAKEN = "NameTaken"
+WAITING_FOR_DELETION = "WaitingForDeletion"
+MODEL_DIFFERS = "ModelDiffers"
+IMAGE_PULL_FAILED = "ImagePullFailed"
+IMAGE_HAS_NO_CP = "ImageHasNoCp"
+CONTAINER_NOT_STARTED = "ContainerNotStarted"
+OUT_OF_MEMORY = "OutOfMemory"
+SERVER_CRASHED = "ServerCrashed"
+POD_FAILED = "PodFailed"
+UNSCHEDULABLE = "Unschedulable"
+PODS_FORBIDDEN = "PodsForbidden"
+CHILD_REFUSED = "ChildRefused"
+ROUTED = "Routed"
+NO_ADDRESS = "NoAddress"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A reason, and a sentence that says what to do."""
+
+    reason: str
+    message: str

@@ -1,0 +1,189 @@
+"""Reconcile one object: parse -> build -> apply -> observe -> summarise -> patch, whatever the trigger."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from classifier_inference.labels import parse_labels
+from classifier_inference.termination_log import StartError
+from classifier_operator import metrics, reasons
+from classifier_operator.children import ObstacleError, delete, is_owned, mend
+from classifier_operator.cluster import Cluster, GoneError
+from classifier_operator.names import CLASSIFIER_LABEL, REVISION_LABEL, build_selector
+from classifier_operator.reasons import Problem
+from classifier_operator.resources.config_map import build_config_map, build_config_map_name, read_ca_bundle
+from classifier_operator.resources.deployment import build_deployment, read_as_built
+from classifier_operator.resources.event import build_event
+from classifier_operator.resources.ingress import build_ingress, build_url
+from classifier_operator.resources.pod import build_pod_template
+from classifier_operator.resources.revision import Revision, build_revision
+from classifier_operator.resources.service import build_service
+from classifier_operator.resources.service_account import build_service_account
+from classifier_operator.rollout import decide_rollout, find_used_revisions
+from classifier_operator.settings import Settings
+from classifier_operator.spec import KIND, Identity, ImageClassifier, SpecError, parse_identity, parse_image_classifier
+from classifier_operator.status import Condition, Observation, find_condition, summarise_route, summarise_status
+from classifier_operator.workqueue import Key
+
+Object = dict[str, Any]
+RETRY_SECONDS = 1.0
+"""When to look again at what gives no sign of its own, such as a name that another object holds."""
+_log = structlog.get_logger()
+
+
+@dataclass
+class Children:
+    """What is there of an object's children, as far as it is the object's own."""
+
+    classifier: ImageClassifier | None = None
+    revision: Revision | None = None
+    deployment: Object | None = None
+    ingress: Object | None = None
+    problem: Problem | None = None
+    route: Condition | None = None
+
+
+class Reconciler:
+    """Brings objects to what their spec says, and their status to what is seen."""
+
+    def __init__(
+        self, cluster: Cluster, settings: Settings, ca_bundle: str | None, clock: Callable[[], datetime]
+    ) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._ca_bundle = ca_bundle
+        self._clock = clock
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Deal with one object; return the seconds after which to look again, or None. Raises ClusterError."""
+        body = await self._cluster.get(KIND, key.namespace, key.name)
+        if body is None or "deletionTimestamp" in body["metadata"]:
+            return None
+        try:
+            made = await self._make_children(body)
+            await self._write_status(body, made)
+        except GoneError:
+            _log.info("the namespace or the object is ending", namespace=key.namespace, name=key.name)
+            return None
+        return RETRY_SECONDS if made.problem or (made.route and made.route.reason == reasons.NAME_TAKEN) else None
+
+    async def _make_children(self, body: Object) -> Children:
+        identity = parse_identity(body)
+        made = Children()
+        try:
+            made.classifier = parse_image_classifier(body)
+            made.revision = build_revision(made.classifier, await self._fetch_labels(made.classifier))
+            await self._make_pods(made.classifier, made.revision, made)
+        except SpecError as error:
+            made.problem = Problem(reasons.SPEC_INVALID, str(error))
+        except ObstacleError as obstacle:
+            made.problem = obstacle.problem
+        if made.deployment is None:
+            live = await self._cluster.get("Deployment", identity.namespace, identity.name)
+            made.deployment = live if live and is_owned(live, identity) else None
+        if made.classifier is not None:
+            await self._make_route(made.classifier, made)
+        return made
+
+    async def _fetch_labels(self, classifier: ImageClassifier) -> list[str] | None:
+        reference = classifier.spec.model.labels.config_map
+        if reference is None:
+            return None
+        found = await self._cluster.get("ConfigMap", classifier.identity.namespace, reference.name)
+        content = (found or {}).get("data", {}).get(reference.key)
+        if content is None:
+            missing = f"has no key {reference.key}" if found else "does not exist"
+            raise ObstacleError(Problem(reasons.LABELS_NOT_FOUND, f"ConfigMap {reference.name} {missing}"))
+        try:
+            return list(parse_labels(content.encode()))
+        except StartError as error:
+            message = f"ConfigMap {reference.name}, key {reference.key}: {error}"
+            raise ObstacleError(Problem(reasons.LABELS_INVALID, message)) from error
+
+    async def _make_pods(self, classifier: ImageClassifier, revision: Revision, made: Children) -> None:
+        identity = classifier.identity
+        config_map_name = build_config_map_name(identity, revision)
+        account, config_map, service, deployment = await asyncio.gather(
+            self._get("ServiceAccount", identity, identity.name),
+            self._get("ConfigMap", identity, config_map_name),
+            self._get("Service", identity, identity.name),
+            self._get("Deployment", identity, identity.name),
+        )
+        ca_bundle = read_ca_bundle(config_map, self._ca_bundle)
+        template = read_as_built(deployment, revision) or build_pod_template(
+            classifier, revision, self._settings, ca_bundle
+        )
+        wanted = build_deployment(classifier, revision, template)
+        await mend(self._cluster, identity, build_service_account(classifier), account)
+        await mend(self._cluster, identity, build_config_map(identity, revision, ca_bundle), config_map)
+        await mend(self._cluster, identity, build_service(classifier), service)
+        made.deployment = await mend(self._cluster, identity, wanted, deployment)
+
+    async def _make_route(self, classifier: ImageClassifier, made: Children) -> None:
+        identity = classifier.identity
+        live = await self._get("Ingress", identity, identity.name)
+        wanted = build_ingress(classifier)
+        if wanted is None:
+            if live is not None and is_owned(live, identity):
+                await delete(self._cluster, "Ingress", live)
+            return
+        problem = None
+        try:
+            made.ingress = await mend(self._cluster, identity, wanted, live)
+        except ObstacleError as obstacle:
+            problem = obstacle.problem
+        made.route = summarise_route(made.ingress, problem)
+
+    async def _write_status(self, body: Object, made: Children) -> None:
+        identity = parse_identity(body)
+        replica_sets, selected = await asyncio.gather(
+            self._cluster.find("ReplicaSet", identity.namespace, build_selector(identity)),
+            self._cluster.find("Pod", identity.namespace, build_selector(identity)),
+        )
+        if made.revision is not None:
+            await self._delete_unused(identity, find_used_revisions(replica_sets, selected) | {made.revision.name})
+        previous = body.get("status", {})
+        now = self._clock()
+        seen = Observation(
+            rollout=decide_rollout(made.deployment if made.revision else None, replica_sets, selected),
+            deployment=made.deployment,
+            replicas=made.classifier.replicas if made.classifier else None,
+            revision=made.revision.name if made.revision else None,
+            problem=made.problem,
+            url=build_url(made.classifier, made.ingress) if made.classifier else previous.get("url"),
+            route=made.route,
+        )
+        status = summarise_status(identity, seen, previous, now)
+        if status != previous:
+            metrics.WRITES.labels(KIND, "status").inc()
+            await self._cluster.replace_status(body, status)
+            await self._tell_readiness(identity, previous, status, now)
+
+    async def _tell_readiness(self, identity: Identity, previous: Object, status: Object, now: datetime) -> None:
+        before, after = (find_condition(each, reasons.READY) for each in (previous, status))
+        if after is None or (before and (before["status"], before["reason"]) == (after["status"], after["reason"])):
+            return
+        _log.info(
+            "readiness changed",
+            namespace=identity.namespace,
+            name=identity.name,
+            ready=after["status"],
+            reason=after["reason"],
+            message=after["message"],
+        )
+        metrics.WRITES.labels("Event", "create").inc()
+        await self._cluster.create_event(build_event(identity, after, now))
+
+    async def _delete_unused(self, identity: Identity, used: set[str]) -> None:
+        """Delete the ConfigMaps of revisions that no pod has, and that none will come back with."""
+        for config_map in await self._cluster.find("ConfigMap", identity.namespace, {CLASSIFIER_LABEL: identity.name}):
+            revision = config_map["metadata"]["labels"].get(REVISION_LABEL)
+            if is_owned(config_map, identity) and revision not in used:
+                await delete(self._cluster, "ConfigMap", config_map)
+
+    async def _get(self, kind: str, identity: Identity, name: str) -> Object | None:
+        return await self._cluster.get(kind, identity.namespace, name)

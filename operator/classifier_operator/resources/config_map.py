@@ -1,0 +1,33 @@
+"""The ConfigMap that holds a revision's document: one a revision, immutable."""
+
+from typing import Any
+
+from classifier_operator.names import REVISION_LABEL, build_metadata
+from classifier_operator.resources.revision import Revision
+from classifier_operator.spec import Identity
+
+DOCUMENT_KEY = "classifier.json"
+CA_KEY = "ca.crt"
+
+
+def build_config_map_name(identity: Identity, revision: Revision) -> str:
+    """Return the name of a revision's ConfigMap."""
+    return f"{identity.name}-{revision.name}"
+
+
+def build_config_map(identity: Identity, revision: Revision, ca_bundle: str | None) -> dict[str, Any]:
+    """Return the ConfigMap of a revision."""
+    metadata = build_metadata(identity, build_config_map_name(identity, revision))
+    metadata["labels"] = {**metadata["labels"], REVISION_LABEL: revision.name}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata,
+        "immutable": True,
+        "data": {DOCUMENT_KEY: revision.document} | ({CA_KEY: ca_bundle} if ca_bundle else {}),
+    }
+
+
+def read_ca_bundle(live: dict[str, Any] | None, configured: str | None) -> str | None:
+    """Return the certificate authorities of a revision: those it was made with, also by an older operator."""
+    return live.get("data", {}).get(CA_KEY) if live else configured

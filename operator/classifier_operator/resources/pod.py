@@ -1,0 +1,182 @@
+"""The pods' template: init containers that bring the model, and the server."""
+
+from typing import Any
+
+from classifier_inference.uri import ImageUri, parse_uri
+from classifier_operator.names import HTTP_PORT, REVISION_LABEL, VERSION_ANNOTATION, build_labels, build_selector
+from classifier_operator.resources.config_map import CA_KEY, DOCUMENT_KEY, build_config_map_name
+from classifier_operator.resources.revision import Revision, build_root_path
+from classifier_operator.settings import Settings
+from classifier_operator.spec import ImageClassifier
+
+USER = 10001
+DRAIN_SECONDS = 5
+GRACE_SECONDS = 40
+"""The drain, then what requests in flight may need."""
+SPEC_DIR = "/etc/classifier"
+MODEL_DIR = "/model"
+COPY_DIR = "/imageclassifier-files"
+"""Where a model's image sees the volume of MODEL_DIR: mounted there, it would hide what the image has in /model."""
+_DEFAULT_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
+_GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+_RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+
+
+def build_pod_template(
+    classifier: ImageClassifier, revision: Revision, settings: Settings, ca_bundle: str | None
+) -> dict[str, Any]:
+    """Return the template of a revision's pods."""
+    pod = classifier.spec.pod
+    identity = classifier.identity
+    return {
+        "metadata": {
+            "labels": {
+                **pod.labels,
+                **build_labels(identity),
+                **build_selector(identity),
+                REVISION_LABEL: revision.name,
+            },
+            "annotations": {
+                "prometheus.io/scrape": "true",
+                "prometheus.io/port": str(HTTP_PORT),
+                "prometheus.io/path": "/metrics",
+                **pod.annotations,
+                VERSION_ANNOTATION: classifier.spec.model.version,
+            },
+        },
+        "spec": {
+            "serviceAccountName": identity.name,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": GRACE_SECONDS,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": USER,
+                "runAsGroup": USER,
+                "fsGroup": USER,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "initContainers": [
+                *_build_copies(classifier),
+                _build_fetch(classifier, settings, ca_bundle),
+            ],
+            "containers": [_build_server(classifier, settings)],
+            "volumes": [
+                {"name": "spec", "configMap": {"name": build_config_map_name(identity, revision)}},
+                {"name": "model", "emptyDir": {}},
+                {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+            ],
+            **_build_scheduling(classifier),
+        },
+    }
+
+
+def _build_scheduling(classifier: ImageClassifier) -> dict[str, Any]:
+    pod = classifier.spec.pod
+    passed = pod.model_dump(
+        by_alias=True,
+        exclude_defaults=True,
+        include={
+            "node_selector", "affinity", "topology_spread_constraints", "priority_class_name", "runtime_class_name",
+            "image_pull_secrets",
+        },
+    )  # fmt: skip
+    gpu = [_GPU_TOLERATION] if classifier.spec.runtime.device == "cuda" else []
+    tolerations = [*pod.tolerations, *gpu]
+    return passed | ({"tolerations": tolerations} if tolerations else {})
+
+
+def _build_copies(classifier: ImageClassifier) -> list[dict[str, Any]]:
+    spec = classifier.spec
+    sources = {"model": spec.model.uri, "labels": spec.model.labels.uri}
+    sources |= {f"selftest-{number}": test.image.uri for number, test in enumerate(spec.self_test)}
+    return [
+        _build_copy(name, address)
+        for name, uri in sources.items()
+        if uri is not None and isinstance(address := parse_uri(uri), ImageUri)
+    ]
+
+
+def _build_copy(name: str, address: ImageUri) -> dict[str, Any]:
+    target = "model.onnx" if name == "model" else name
+    return {
+        "name": name,
+        "image": address.reference,
+        "command": ["cp", address.path, f"{COPY_DIR}/{target}"],
+        "securityContext": _RESTRICTED,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [{"name": "model", "mountPath": COPY_DIR}],
+    }
+
+
+def _build_fetch(classifier: ImageClassifier, settings: Settings, ca_bundle: str | None) -> dict[str, Any]:
+    ca = [{"name": "CLASSIFIER_CA_FILE", "value": f"{SPEC_DIR}/{CA_KEY}"}] if ca_bundle else []
+    proxies = [variable.model_dump() for variable in classifier.spec.pod.env]
+    return {
+        "name": "fetch",
+        **_build_image(classifier, settings),
+        "args": ["fetch", f"{SPEC_DIR}/{DOCUMENT_KEY}", "--to", MODEL_DIR],
+        **({"env": env} if (env := [*proxies, *ca]) else {}),
+        "securityContext": _RESTRICTED,
+        "volumeMounts": [
+            {"name": "spec", "mountPath": SPEC_DIR, "readOnly": True},
+            {"name": "model", "mountPath": MODEL_DIR},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
+        ],
+    }
+
+
+def _build_server(classifier: ImageClassifier, settings: Settings) -> dict[str, Any]:
+    root_path = build_root_path(classifier)
+    return {
+        "name": "server",
+        **_build_image(classifier, settings),
+        "args": ["serve", f"{SPEC_DIR}/{DOCUMENT_KEY}", "--files", MODEL_DIR],
+        "env": [
+            *(variable.model_dump() for variable in classifier.spec.pod.env),
+            {"name": "CLASSIFIER_PORT", "value": str(HTTP_PORT)},
+            {"name": "CLASSIFIER_DRAIN_SECONDS", "value": str(DRAIN_SECONDS)},
+            *([{"name": "CLASSIFIER_ROOT_PATH", "value": root_path}] if root_path else []),
+        ],
+        "ports": [{"name": "http", "containerPort": HTTP_PORT}],
+        "resources": _build_resources(classifier),
+        "securityContext": _RESTRICTED,
+        "readinessProbe": _build_probe("/readyz", period=1, failures=3),
+        "livenessProbe": _build_probe("/healthz", period=10, failures=6),
+        "volumeMounts": [
+            {"name": "spec", "mountPath": SPEC_DIR, "readOnly": True},
+            {"name": "model", "mountPath": MODEL_DIR, "readOnly": True},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
+        ],
+    }
+
+
+def _build_image(classifier: ImageClassifier, settings: Settings) -> dict[str, str]:
+    cuda = classifier.spec.runtime.device == "cuda"
+    return {
+        "image": settings.server_image_gpu if cuda else settings.server_image_cpu,
+        "imagePullPolicy": settings.image_pull_policy,
+    }
+
+
+def _build_resources(classifier: ImageClassifier) -> dict[str, Any]:
+    runtime = classifier.spec.runtime
+    given = runtime.resources
+    requests = given.requests or ({} if given.limits else _DEFAULT_REQUESTS)
+    limits = dict(given.limits)
+    if runtime.device == "cuda":
+        limits[runtime.gpu.resource] = str(runtime.gpu.count)
+    return {name: values for name, values in (("requests", requests), ("limits", limits)) if values}
+
+
+def _build_probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": path, "port": "http"},
+        "periodSeconds": period,
+        "timeoutSeconds": 5,
+        "failureThreshold": failures,
+    }

@@ -1,0 +1,20 @@
+"""The Service before the pods."""
+
+from typing import Any
+
+from classifier_operator.names import build_metadata, build_selector
+from classifier_operator.spec import ImageClassifier
+
+
+def build_service(classifier: ImageClassifier) -> dict[str, Any]:
+    """Return the Service: port 80 to the server's."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": build_metadata(classifier.identity),
+        "spec": {
+            "type": "ClusterIP",
+            "selector": build_selector(classifier.identity),
+            "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": "http"}],
+        },
+    }

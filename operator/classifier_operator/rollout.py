@@ -1,0 +1,96 @@
+"""Decide: which pods are of the Deployment's template, which are not, and which revision answers. No I/O."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from classifier_operator import pods
+from classifier_operator.names import REVISION_LABEL, VERSION_ANNOTATION
+
+HASH_LABEL = "pod-template-hash"
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """The model that answers."""
+
+    revision: str
+    version: str
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What the pods of an object are up to."""
+
+    current: tuple[dict[str, Any], ...]
+    """Pods of the Deployment's present template that aren't terminating."""
+    ready: int
+    """How many of these are ready."""
+    others_answer: int
+    """Other pods that the Service selects, terminating ones included, and whose containers run."""
+    others_expected: bool
+    """Whether a ReplicaSet of another template still wants pods."""
+    served: ServedModel | None
+    digests: tuple[str, ...]
+    """The digests that the current pods reported, each once, the oldest pod's first."""
+
+
+def decide_rollout(
+    deployment: dict[str, Any] | None, replica_sets: list[dict[str, Any]], selected: list[dict[str, Any]]
+) -> Rollout:
+    """Return what is going on. `selected` are all pods that match the Service's selector."""
+    present = {
+        replica_set["metadata"]["uid"]
+        for replica_set in replica_sets
+        if deployment and _template(replica_set) == deployment["spec"]["template"]
+    }
+    of_present = [pod for pod in selected if _controller(pod) in present]
+    current = sorted(
+        (pod for pod in of_present if not pods.is_terminating(pod)),
+        key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]),
+    )
+    others = [pod for pod in selected if _controller(pod) not in present]
+    digests = dict.fromkeys(digest for pod in current if (digest := pods.read_digest(pod)))
+    return Rollout(
+        current=tuple(current),
+        ready=sum(map(pods.is_ready, current)),
+        others_answer=sum(map(pods.has_running_container, others)),
+        others_expected=any(
+            replica_set["spec"]["replicas"] > 0
+            for replica_set in replica_sets
+            if replica_set["metadata"]["uid"] not in present
+        ),
+        served=_find_served(current) or _find_served(others),
+        digests=tuple(digests),
+    )
+
+
+def find_used_revisions(replica_sets: list[dict[str, Any]], selected: list[dict[str, Any]]) -> set[str]:
+    """Return the revisions that a pod has, or that one may yet come back with."""
+    templates = [replica_set["spec"]["template"] for replica_set in replica_sets if replica_set["spec"]["replicas"] > 0]
+    carriers = [*templates, *selected]
+    return {carrier["metadata"].get("labels", {}).get(REVISION_LABEL, "") for carrier in carriers}
+
+
+def _find_served(candidates: list[dict[str, Any]]) -> ServedModel | None:
+    for pod in candidates:
+        if pods.is_ready(pod):
+            metadata = pod["metadata"]
+            return ServedModel(
+                revision=metadata.get("labels", {}).get(REVISION_LABEL, ""),
+                version=metadata.get("annotations", {}).get(VERSION_ANNOTATION, ""),
+                sha256=pods.read_digest(pod),
+            )
+    return None
+
+
+def _template(replica_set: dict[str, Any]) -> dict[str, Any]:
+    template: dict[str, Any] = replica_set["spec"]["template"]
+    metadata = template["metadata"]
+    labels = {name: value for name, value in metadata.get("labels", {}).items() if name != HASH_LABEL}
+    return template | {"metadata": metadata | {"labels": labels}}
+
+
+def _controller(pod: dict[str, Any]) -> str | None:
+    owners = pod["metadata"].get("ownerReferences", [])
+    return next((owner["uid"] for owner in owners if owner.get("controller")), None)

@@ -1,0 +1,172 @@
+"""Parse: the object as the API server sent it -> ImageClassifier. No I/O."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from classifier_inference.spec import ClassifierSpec, Document
+
+GROUP = "imageclassifier.dev"
+VERSION = "v1alpha1"
+KIND = "ImageClassifier"
+PLURAL = "imageclassifiers"
+NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+NAME_LIMIT = 50
+OWN_LABELS = ("imageclassifier.dev/", "app.kubernetes.io/")
+RESERVED_ENV = ("CLASSIFIER_",)
+
+DnsLabel = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+DnsName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+
+
+class SpecError(ValueError):
+    """The object can't be understood; the message names each field and what it needs."""
+
+
+def kubernetes_type(name: str, *, many: bool = False) -> Any:
+    """Return a Field whose schema in the CRD is that of a Kubernetes type, such as io.k8s.api.core.v1.Affinity."""
+    return Field(json_schema_extra={"x-kubernetes-type": name, "x-many": many})
+
+
+class Rollout(Document):
+    """How a new revision takes over."""
+
+    strategy: Literal["RollingUpdate", "Recreate"] = Field(
+        default="RollingUpdate",
+        description="RollingUpdate (default): no pod goes before its successor is ready. Recreate: the old one ends "
+        "first, for where there is no room, or no GPU, for both.",
+    )
+
+
+class IngressTls(Document):
+    """Where the ingress controller finds the certificate."""
+
+    secret_name: DnsName
+
+
+class IngressRoute(Document):
+    """An Ingress before the Service."""
+
+    class_name: DnsName | None = Field(default=None, description="The IngressClass. Default: the cluster's default.")
+    host: DnsName | None = Field(default=None, description="Default: any host.")
+    path: str = Field(
+        default="/",
+        pattern=r"^/([-A-Za-z0-9._~/]*[-A-Za-z0-9._~])?$",
+        max_length=253,
+        description="What comes before /api/v1 in the URL; the server strips it. Default: /.",
+    )
+    tls: IngressTls | None = Field(default=None, description="Default: plain HTTP.")
+
+
+class Route(Document):
+    """How the classifier is reached from outside the cluster."""
+
+    ingress: IngressRoute | None = Field(default=None, description="Default: none, the Service alone.")
+
+
+class LocalRef(Document):
+    """A Secret of the object's namespace."""
+
+    name: DnsName
+
+
+class EnvVar(Document):
+    """An environment variable, by value."""
+
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=253)
+    value: str = Field(default="", max_length=4096)
+
+
+class Pod(Document):
+    """What is passed on to the pods: these fields and no others, none of which widens their rights."""
+
+    labels: dict[str, Annotated[str, Field(max_length=63)]] = Field(default_factory=dict, max_length=64)
+    annotations: dict[str, str] = Field(default_factory=dict, max_length=64)
+    node_selector: dict[str, Annotated[str, Field(max_length=63)]] = Field(default_factory=dict, max_length=64)
+    tolerations: Annotated[list[dict[str, Any]], kubernetes_type("io.k8s.api.core.v1.Toleration", many=True)] = Field(
+        default=[], max_length=64
+    )
+    affinity: Annotated[dict[str, Any] | None, kubernetes_type("io.k8s.api.core.v1.Affinity")] = None
+    topology_spread_constraints: Annotated[
+        list[dict[str, Any]], kubernetes_type("io.k8s.api.core.v1.TopologySpreadConstraint", many=True)
+    ] = Field(default=[], max_length=16)
+    priority_class_name: DnsName | None = None
+    runtime_class_name: DnsName | None = None
+    image_pull_secrets: list[LocalRef] = Field(default=[], max_length=16)
+    env: list[EnvVar] = Field(default=[], max_length=64, description="By value; names in CLASSIFIER_ are taken.")
+
+    @model_validator(mode="after")
+    def _leaves_our_names_alone(self) -> Self:
+        for key in self.labels:
+            if key.startswith(OWN_LABELS):
+                raise ValueError(f"labels: {key!r} is set by the operator")
+        for variable in self.env:
+            if variable.name.startswith(RESERVED_ENV):
+                raise ValueError(f"env: {variable.name!r} is set by the operator")
+        return self
+
+
+class ImageClassifierSpec(ClassifierSpec):
+    """What an ImageClassifier asks for."""
+
+    replicas: int | None = Field(default=None, ge=0, le=1000, description="How many pods. Absent: 1.")
+    rollout: Rollout = Field(default=Rollout(), description="How a new revision takes over.")
+    route: Route = Field(default=Route(), description="How the classifier is reached from outside the cluster.")
+    pod: Pod = Field(default=Pod(), description="What is passed on to the pods.")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which object it is; known even where its spec can't be understood."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: str
+
+
+@dataclass(frozen=True)
+class ImageClassifier:
+    """An object that was understood."""
+
+    identity: Identity
+    spec: ImageClassifierSpec
+
+    @property
+    def replicas(self) -> int:
+        """The number of pods asked for."""
+        return 1 if self.spec.replicas is None else self.spec.replicas
+
+
+def parse_identity(body: dict[str, Any]) -> Identity:
+    """Return which object a body is."""
+    metadata = body["metadata"]
+    return Identity(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        generation=metadata["generation"],
+        resource_version=metadata["resourceVersion"],
+    )
+
+
+def parse_image_classifier(body: dict[str, Any]) -> ImageClassifier:
+    """Return the object. Raises SpecError, naming every field that is wrong."""
+    try:
+        spec = ImageClassifierSpec.model_validate(body.get("spec"))
+    except ValidationError as error:
+        raise SpecError("; ".join(_describe(problem) for problem in error.errors())) from None
+    if spec.model.uri.startswith("file:"):
+        raise SpecError(
+            "spec.model.uri: file: works with no cluster alone; use image://reference:tag/path or https://…"
+        )
+    return ImageClassifier(parse_identity(body), spec)
+
+
+def _describe(problem: Any) -> str:
+    field = "spec"
+    for part in problem["loc"]:
+        field += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return f"{field}: {problem['msg'].removeprefix('Value error, ')}"

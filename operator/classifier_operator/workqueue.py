@@ -1,0 +1,73 @@
+"""A queue of object keys: one task a key at a time, later triggers fold into one, failures come back later."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from classifier_operator import metrics
+
+_log = structlog.get_logger()
+FIRST_DELAY = 0.2
+LONGEST_DELAY = 30.0
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """Which object."""
+
+    namespace: str
+    name: str
+
+
+class WorkQueue:
+    """Holds keys until a worker has dealt with them.
+
+    `work` returns the seconds after which to come back unasked, or None.
+    """
+
+    def __init__(self, work: Callable[[Key], Awaitable[float | None]]) -> None:
+        self._work = work
+        self._waiting: asyncio.Queue[Key] = asyncio.Queue()
+        self._due: set[Key] = set()
+        self._running: set[Key] = set()
+        self._failures: dict[Key, int] = {}
+
+    def add(self, key: Key) -> None:
+        """See to it that the key is worked on from its start at least once after this call."""
+        if key not in self._due:
+            self._due.add(key)
+            if key not in self._running:
+                self._waiting.put_nowait(key)
+        metrics.QUEUED.set(len(self._due))
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            key = await self._waiting.get()
+            self._due.discard(key)
+            self._running.add(key)
+            metrics.QUEUED.set(len(self._due))
+            delay = await self._attempt(key)
+            self._running.discard(key)
+            if key in self._due:
+                self._waiting.put_nowait(key)
+            elif delay is not None:
+                asyncio.get_running_loop().call_later(delay, self.add, key)
+
+    async def _attempt(self, key: Key) -> float | None:
+        started = time.perf_counter()
+        try:
+            delay = await self._work(key)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the key comes back and the others go on
+            failures = self._failures[key] = self._failures.get(key, 0) + 1
+            delay = min(FIRST_DELAY * 2 ** (failures - 1), LONGEST_DELAY)
+            _log.warning("reconcile failed", namespace=key.namespace, name=key.name, error=str(error), retry_in=delay)
+            metrics.RECONCILES.labels("error").inc()
+        else:
+            self._failures.pop(key, None)
+            metrics.RECONCILES.labels("success").inc()
+        metrics.RECONCILE_SECONDS.observe(time.perf_counter() - started)
+        return delay
