@@ -1,0 +1,88 @@
+"""One cluster for all tests; a namespace for each."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import environment
+from tests.e2e.cluster import Cluster
+from tests.e2e.environment import Authority, Images
+
+LAST = ["test_at_rest", "test_releases", "test_outage", "test_crd"]
+"""What is judged by a long while, and then what takes the operator, and the CRD, away from the others."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LAST.index(item.path.stem) if item.path.stem in LAST else -1)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("e2e")
+
+
+@pytest.fixture(scope="session")
+def images_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tiny")
+
+
+@pytest.fixture(scope="session")
+def kind_cluster(folder: Path, images_folder: Path) -> Iterator[tuple[Cluster, Images]]:
+    if shutil.which("kind") is None or shutil.which("docker") is None:
+        pytest.fail("the end-to-end tests need docker and kind")
+    made = environment.create_cluster(folder)
+    try:
+        built = environment.load_images(made, images_folder)
+        made.install_traefik()
+        yield environment.connect(folder), built
+    finally:
+        if not os.environ.get("E2E_KEEP"):
+            made.delete()
+
+
+@pytest.fixture(scope="session")
+def cluster(kind_cluster: tuple[Cluster, Images]) -> Cluster:
+    return kind_cluster[0]
+
+
+@pytest.fixture(scope="session")
+def images(kind_cluster: tuple[Cluster, Images]) -> Images:
+    return kind_cluster[1]
+
+
+@pytest.fixture(scope="session")
+def authority(cluster: Cluster, images: Images, images_folder: Path) -> Authority:
+    """Files behind HTTPS, and the authority by which pods trust them."""
+    return environment.serve_files(cluster, images.server, images_folder)
+
+
+@pytest.fixture(scope="session")
+def chart_values(images: Images, authority: Authority) -> list[str]:
+    return environment.chart_values(images, authority)
+
+
+@pytest.fixture(scope="session")
+def operator(cluster: Cluster, chart_values: list[str]) -> Cluster:
+    """The cluster with the operator in it, watching every namespace."""
+    environment.uninstall_every_operator(cluster)
+    _remove_leftovers(cluster)
+    environment.install_operator(cluster, environment.RELEASE, environment.SYSTEM, *chart_values)
+    return cluster
+
+
+@pytest.fixture
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the test's own, where only restricted pods may run."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower()).strip("-")[:50].strip("-")
+    environment.create_namespace(cluster, name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+def _remove_leftovers(cluster: Cluster) -> None:
+    cluster.kubectl("delete", "namespace", "-l", "e2e=true", "--wait")
+    cluster.kubectl("delete", "crd", "imageclassifiers.imageclassifier.dev", "--ignore-not-found", "--wait")

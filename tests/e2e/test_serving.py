@@ -1,0 +1,101 @@
+"""An object is applied, and answers."""
+
+from pathlib import Path
+
+import httpx2
+
+from tests.e2e import environment
+from tests.e2e.classifiers import COLOURS, classifier, condition, has, host, in_image, ingress, merged, picture, ready
+from tests.e2e.cluster import Cluster
+from tests.e2e.environment import Authority
+
+ROOT = Path(__file__).parents[2]
+
+
+def post(name: str, namespace: str, body: bytes, path: str = "/") -> httpx2.Response:
+    """Post a picture to the ingress controller, as what lies behind the classifier's URL."""
+    url = f"{environment.INGRESS}{path}api/v1/predict"
+    return httpx2.post(url, content=body, headers={"Host": host(name, namespace)}, trust_env=False)
+
+
+def test_an_applied_object_becomes_ready_and_the_ingress_answers_with_the_right_class(
+    operator: Cluster, namespace: str
+) -> None:
+    operator.apply(classifier("photos", namespace, route=ingress("photos", namespace)))
+    operator.kubectl("-n", namespace, "wait", "ic/photos", "--for=condition=Ready", "--timeout=60s")
+    found = operator.until("imageclassifiers", namespace, "photos", has("RouteReady", "True"), within=20)
+    assert found is not None
+    assert found["status"]["url"] == f"http://{host('photos', namespace)}/"
+    assert len(found["status"]["model"]["sha256"]) == 64
+    assert condition(found, "ModelServed")["status"] == "True"
+    for colour in COLOURS:
+        answer = post("photos", namespace, picture(colour))
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["predictions"][0]["label"] == colour
+
+
+def test_an_ingress_path_is_stripped(operator: Cluster, namespace: str) -> None:
+    route = merged(ingress("photos", namespace), {"ingress": {"path": "/some/where"}})
+    operator.apply(classifier("photos", namespace, route=route))
+    operator.until("imageclassifiers", namespace, "photos", ready)
+    operator.until("imageclassifiers", namespace, "photos", has("RouteReady", "True"), within=20)
+    answer = post("photos", namespace, picture("blue"), "/some/where/")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["predictions"][0]["label"] == "blue"
+
+
+def test_a_model_and_labels_behind_https_are_served(operator: Cluster, namespace: str, authority: Authority) -> None:
+    model = {"uri": f"{authority.url}/rgb.onnx", "labels": {"inline": None, "uri": f"{authority.url}/labels.txt"}}
+    operator.apply(classifier("photos", namespace, model=model))
+    operator.until("imageclassifiers", namespace, "photos", ready)
+    assert operator.predict(namespace, "photos", picture("green"))["predictions"][0]["label"] == "green"
+
+
+def test_labels_of_a_configmap_are_served(operator: Cluster, namespace: str) -> None:
+    labels = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "labels", "namespace": namespace}}
+    served = {"labels": {"inline": None, "configMap": {"name": "labels", "key": "labels.txt"}}}
+    operator.apply(classifier("photos", namespace, model=served))
+    operator.until("imageclassifiers", namespace, "photos", has("Ready", "False", "LabelsNotFound"), within=20)
+    operator.apply({**labels, "data": {"labels.txt": "rouge\nvert\nbleu\n"}})
+    operator.until("imageclassifiers", namespace, "photos", ready, within=90)
+    assert operator.predict(namespace, "photos", picture("green"))["predictions"][0]["label"] == "vert"
+
+
+def test_the_same_name_in_two_namespaces_is_two_classifiers(operator: Cluster, namespace: str) -> None:
+    other = f"{namespace[:40]}-other"
+    environment.create_namespace(operator, other)
+    operator.apply(classifier("photos", namespace, topK=1), classifier("photos", other, topK=2))
+    for each, count in ((namespace, 1), (other, 2)):
+        operator.until("imageclassifiers", each, "photos", ready)
+        assert len(operator.predict(each, "photos", picture("red"))["predictions"]) == count
+    operator.kubectl("delete", "namespace", other)
+    assert ready(operator.get("imageclassifiers", namespace, "photos"))
+    assert len(operator.predict(namespace, "photos", picture("red"))["predictions"]) == 1
+
+
+def test_the_quickstart_sample_becomes_ready_and_knows_a_cat(operator: Cluster, namespace: str) -> None:
+    sample = (ROOT / "manifests" / "samples" / "quickstart.yaml").read_text()
+    operator.kubectl("-n", namespace, "apply", "-f", "-", stdin=sample)
+    operator.kubectl("-n", namespace, "wait", "ic/photos", "--for=condition=Ready", "--timeout=120s")
+    operator.until("imageclassifiers", namespace, "photos", has("RouteReady", "True"), within=20)
+    cat = (ROOT / "models" / "photos" / "cat.jpg").read_bytes()
+    answer = httpx2.post(f"{environment.INGRESS}/api/v1/predict", content=cat, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["predictions"][0]["label"] in {"tabby", "tiger cat", "Egyptian cat"}
+
+
+def test_pods_that_load_different_models_are_told(operator: Cluster, namespace: str, authority: Authority) -> None:
+    operator.apply(classifier("photos", namespace, model={"uri": f"{authority.url}/alternating.onnx"}))
+    operator.until("imageclassifiers", namespace, "photos", ready)
+    operator.kubectl("-n", namespace, "scale", "ic/photos", "--replicas=2")
+    operator.until("imageclassifiers", namespace, "photos", has("Ready", "False", "ModelDiffers"))
+
+
+def test_kubectl_shows_what_runs(operator: Cluster, namespace: str) -> None:
+    operator.apply(classifier("photos", namespace, model={"version": "2.1"}, selfTest=[
+        {"image": {"uri": in_image("red.png")}, "label": "red", "minScore": 0.9}]))  # fmt: skip
+    operator.until("imageclassifiers", namespace, "photos", ready)
+    headings, row = operator.kubectl("-n", namespace, "get", "ic").splitlines()
+    assert headings.split()[:5] == ["NAME", "READY", "REASON", "VERSION", "REPLICAS"]
+    assert row.split()[:5] == ["photos", "True", "Ready", "2.1", "1"]
+    assert "photos" in operator.kubectl("-n", namespace, "get", "all")
