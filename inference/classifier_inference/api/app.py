@@ -1,0 +1,56 @@
+"""The application: the routers, and what holds for every request."""
+
+from fastapi import FastAPI, Request
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+import classifier_inference
+from classifier_inference.api import health, v1
+from classifier_inference.api.middleware import RequestMiddleware, RootPathMiddleware
+from classifier_inference.api.problem import Kind, ProblemError, render_problem
+from classifier_inference.api.schemas import Problem
+from classifier_inference.serving import Serving
+
+_KINDS = {404: Kind.NO_SUCH_ROUTE, 405: Kind.METHOD_NOT_ALLOWED}
+
+
+def make_app(serving: Serving, root_path: str = "") -> ASGIApp:
+    """Return the ASGI application of one server."""
+    api = FastAPI(
+        title="Image classifier",
+        summary=f"Serves {serving.classifier.name}",
+        version=classifier_inference.__version__,
+        redoc_url=None,
+    )
+    api.include_router(v1.make_router(serving))
+    api.include_router(health.make_router(serving))
+    api.add_exception_handler(ProblemError, _answer_problem)
+    api.add_exception_handler(HTTPException, _answer_http_exception)
+    _document(api)
+    return RequestMiddleware(RootPathMiddleware(api, api.router, root_path), serving)
+
+
+async def _answer_problem(request: Request, error: Exception) -> Response:
+    problem = error if isinstance(error, ProblemError) else ProblemError(Kind.INTERNAL, "the server failed")
+    request.state.problem = problem
+    return render_problem(problem, request.state.request_id)
+
+
+async def _answer_http_exception(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    kind = _KINDS.get(status, Kind.INTERNAL)
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return await _answer_problem(request, ProblemError(kind, f"{request.method} {request.url.path}", headers))
+
+
+def _document(api: FastAPI) -> None:
+    """Put the schema of problems, which no route returns by type, where their descriptions look for it."""
+    schema = get_openapi(title=api.title, version=api.version, summary=api.summary, routes=api.routes)
+    schema["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+
+    def openapi() -> dict[str, object]:
+        return schema
+
+    api.openapi = openapi  # type: ignore[method-assign]

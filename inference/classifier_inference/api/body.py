@@ -1,0 +1,161 @@
+"""What a request's body is: its first bytes decide, not its Content-Type. No I/O but reading the request."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
+
+from classifier_inference.api.problem import Kind, ProblemError
+from classifier_inference.api.schemas import InferenceInput
+from classifier_inference.image_header import sniff_format
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+MULTIPART_OVERHEAD = 64 * 1024
+"""Bytes that a multipart body may have beside the image."""
+
+FIELD = "file"
+
+_BOUNDARY = re.compile(rb"--([0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?])[ \t]*\r\n")
+"""A delimiter line (RFC 2046, 5.1.1)."""
+
+
+@dataclass(frozen=True)
+class ImageBytes:
+    """An image, encoded."""
+
+    content: bytes
+
+
+@dataclass(frozen=True)
+class ImagePath:
+    """A path that names one."""
+
+    path: str
+
+
+async def read_body(request: Request, limit_bytes: int) -> bytes:
+    """Return the whole body. Raises ProblemError as soon as it is known to be over the limit, without reading on."""
+    bound = limit_bytes + MULTIPART_OVERHEAD
+    declared = request.headers.get("content-length")
+    if declared is not None and int(declared) > bound:
+        raise too_many_bytes(limit_bytes)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > bound:
+            raise too_many_bytes(limit_bytes)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def parse_body(body: bytes, content_type: str, limit_bytes: int) -> ImageBytes | ImagePath:
+    """Return what the body holds. Raises ProblemError for what is none of the three forms."""
+    if not body:
+        raise ProblemError(Kind.EMPTY_BODY, "send an image's bytes, a multipart field `file`, or JSON with image_path")
+    if sniff_format(body) is not None:
+        return _judge_bytes(body, limit_bytes)
+    if body.lstrip(b" \t\r\n").startswith(b"{"):
+        return _parse_json(body)
+    delimiter = _BOUNDARY.match(body)
+    if delimiter is not None:
+        return _judge_bytes(_parse_multipart(body, delimiter[1]), limit_bytes)
+    if content_type.partition(";")[0].strip().lower() == "application/json":
+        raise ProblemError(Kind.MALFORMED_JSON, 'JSON must be an object such as {"image_path": "cat.jpg"}')
+    raise ProblemError(Kind.NOT_AN_IMAGE, "the bytes are not those of an image")
+
+
+def too_many_bytes(limit_bytes: int) -> ProblemError:
+    """Return the problem of an image over the limit."""
+    return ProblemError(Kind.TOO_MANY_BYTES, f"an image may have at most {limit_bytes} bytes")
+
+
+def _judge_bytes(content: bytes, limit_bytes: int) -> ImageBytes:
+    if len(content) > limit_bytes:
+        raise too_many_bytes(limit_bytes)
+    return ImageBytes(content)
+
+
+def _parse_json(body: bytes) -> ImagePath:
+    try:
+        return ImagePath(InferenceInput.model_validate_json(body).image_path)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        if first["type"] == "json_invalid":
+            raise ProblemError(Kind.MALFORMED_JSON, first["msg"]) from None
+        where = ".".join(map(str, first["loc"]))
+        raise ProblemError(Kind.INVALID_INPUT, f"{where}: {first['msg']}") from None
+
+
+class _Parts:
+    """Collects the parts of a multipart body that are called `file`."""
+
+    def __init__(self) -> None:
+        self.files: list[bytes] = []
+        self.ended = False
+        self._name = b""
+        self._value = b""
+        self._data: list[bytes] | None = None
+
+    @property
+    def callbacks(self) -> "MultipartCallbacks":
+        """The methods below, as the parser takes them."""
+        return {
+            "on_header_begin": self.on_header_begin,
+            "on_header_field": self.on_header_field,
+            "on_header_value": self.on_header_value,
+            "on_header_end": self.on_header_end,
+            "on_part_data": self.on_part_data,
+            "on_part_end": self.on_part_end,
+            "on_end": self.on_end,
+        }
+
+    def on_header_begin(self) -> None:
+        self._name = self._value = b""
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def on_header_end(self) -> None:
+        if self._name.lower() == b"content-disposition":
+            _, options = parse_options_header(self._value)
+            if options.get(b"name") == FIELD.encode():
+                self._data = []
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._data is not None:
+            self._data.append(data[start:end])
+
+    def on_part_end(self) -> None:
+        if self._data is not None:
+            self.files.append(b"".join(self._data))
+        self._data = None
+
+    def on_end(self) -> None:
+        self.ended = True
+
+
+def _parse_multipart(body: bytes, boundary: bytes) -> bytes:
+    parts = _Parts()
+    try:
+        MultipartParser(boundary, parts.callbacks).write(body)
+    except FormParserError as error:
+        raise ProblemError(Kind.MALFORMED_MULTIPART, str(error)) from None
+    if not parts.ended:
+        raise ProblemError(Kind.MALFORMED_MULTIPART, "the last delimiter is missing: the body was cut off")
+    if len(parts.files) != 1:
+        raise ProblemError(
+            Kind.INVALID_INPUT, f"one field called `{FIELD}` with one image is needed; the body has {len(parts.files)}"
+        )
+    if not parts.files[0]:
+        raise ProblemError(Kind.EMPTY_BODY, f"the field `{FIELD}` is empty")
+    return parts.files[0]

@@ -1,0 +1,33 @@
+"""Liveness, readiness and metrics, for machines."""
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import PlainTextResponse, Response
+
+from classifier_inference.serving import Serving
+
+PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+def make_router(serving: Serving) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(tags=["probes"])
+
+    @router.get("/healthz", response_class=PlainTextResponse)
+    async def healthz() -> str:
+        """Say that the process lives; nothing else is asked of it."""
+        return "ok"
+
+    @router.get("/readyz", response_class=PlainTextResponse, responses={503: {"description": "Loading or draining"}})
+    async def readyz() -> Response:
+        """Say whether requests should be sent here."""
+        if serving.is_ready:
+            return PlainTextResponse("ok")
+        return PlainTextResponse("draining" if serving.draining else "loading", 503)
+
+    @router.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """Return the metrics in Prometheus's text format."""
+        return Response(generate_latest(serving.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router

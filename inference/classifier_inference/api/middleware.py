@@ -1,0 +1,166 @@
+"""What holds for every request: its id, its line in the log, its count, and how it ends."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from classifier_inference.api.health import PROBE_PATHS
+from classifier_inference.api.problem import Kind, ProblemError, render_problem
+from classifier_inference.api.v1 import PREDICT_PATH
+from classifier_inference.serving import Serving
+
+LINGER_SECONDS = 1.0
+LINGER_BYTES = 4 * 2**20
+
+_log = structlog.get_logger("request")
+
+
+class RootPathMiddleware:
+    """Takes the ingress's path prefix off; a path that names a route as it stands is left alone."""
+
+    def __init__(self, app: ASGIApp, router: Router, root_path: str) -> None:
+        self._app = app
+        self._router = router
+        self._root_path = root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] == "http" and self._root_path and not self._is_route(scope):
+            scope = {**scope, "root_path": self._root_path}
+        await self._app(scope, receive, send)
+
+    def _is_route(self, scope: Scope) -> bool:
+        return any(route.matches(scope)[0] is not Match.NONE for route in self._router.routes)
+
+
+class RequestMiddleware:
+    """Gives each request an id, logs and counts it, answers what nobody caught, and closes what must be closed."""
+
+    def __init__(self, app: ASGIApp, serving: Serving) -> None:
+        self._app = app
+        self._serving = serving
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        await _Exchange(self._app, self._serving, scope, receive, send).run()
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(self, app: ASGIApp, serving: Serving, scope: Scope, receive: Receive, send: Send) -> None:
+        self._app = app
+        self._serving = serving
+        self._scope = scope
+        self._receive_message = receive
+        self._send_message = send
+        self._request_id = serving.new_request_id()
+        self._state = scope.setdefault("state", {})
+        self._state["request_id"] = self._request_id
+        self._status: int | None = None
+        self._body_read = not _has_body(scope)
+
+    async def run(self) -> None:
+        path = self._scope["path"]
+        is_prediction = path.endswith(PREDICT_PATH) and self._scope["method"] == "POST"
+        started = time.perf_counter()
+        if is_prediction:
+            self._serving.metrics.in_flight.inc()
+        try:
+            await self._answer()
+        finally:
+            if is_prediction:
+                self._serving.metrics.in_flight.dec()
+                self._count()
+            if not path.endswith(tuple(PROBE_PATHS)):
+                self._write_line(time.perf_counter() - started)
+
+    async def _answer(self) -> None:
+        try:
+            await self._app(self._scope, self._receive, self._send)
+        except ClientDisconnect:
+            self._state["abandoned"] = True
+        except Exception:  # a request must not take the server with it, whatever went wrong
+            _log.exception("failed", request_id=self._request_id)
+            if self._status is not None:
+                raise
+            problem = ProblemError(Kind.INTERNAL, "the server failed; its log says why")
+            self._state["problem"] = problem
+            await render_problem(problem, self._request_id)(self._scope, self._receive, self._send)
+
+    async def _receive(self) -> Message:
+        message = await self._receive_message()
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            self._body_read = True
+        return message
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-Id"] = self._request_id
+            if self._serving.draining or not self._body_read:
+                headers["Connection"] = "close"
+        elif not self._body_read and not message.get("more_body", False):
+            await self._linger(message)
+            return
+        await self._send_message(message)
+
+    async def _linger(self, message: Message) -> None:
+        """Send the answer, then read on for a moment before closing.
+
+        A socket that is closed with unread data in it resets the connection, and the answer may be lost with it.
+        """
+        await self._send_message({**message, "more_body": True})
+        if "expect" not in Headers(scope=self._scope):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_SECONDS):
+                    await self._discard(LINGER_BYTES)
+        await self._send_message({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _discard(self, most: int) -> None:
+        while most > 0 and not self._body_read:
+            most -= len((await self._receive()).get("body", b""))
+
+    def _count(self) -> None:
+        problem = self._state.get("problem")
+        if self._state.get("abandoned"):
+            outcome = "abandoned"
+        elif problem is None:
+            outcome = "answered" if self._status == 200 else "failed"
+        else:
+            outcome = "failed" if problem.kind is Kind.INTERNAL else "refused"
+        self._serving.metrics.requests.labels(outcome).inc()
+        if outcome == "refused":
+            self._serving.metrics.refusals.labels(problem.kind.slug).inc()
+
+    def _write_line(self, seconds: float) -> None:
+        problem, answer = self._state.get("problem"), self._state.get("answer")
+        fields: dict[str, object] = {}
+        if problem is not None:
+            fields = {"problem": problem.kind.slug, "detail": problem.detail}
+        elif answer is not None:
+            fields = {"label": answer.label, "confidence": round(answer.confidence, 4)}
+        _log.info(
+            "request",
+            request_id=self._request_id,
+            method=self._scope["method"],
+            path=self._scope["path"],
+            status=self._status,
+            milliseconds=round(seconds * 1000, 1),
+            **fields,
+        )
+
+
+def _has_body(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers

@@ -1,0 +1,166 @@
+"""Our own protocol: POST /api/v1/predict and GET /api/v1/health."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from classifier_inference import image_root
+from classifier_inference.api.body import ImageBytes, ImagePath, parse_body, read_body, too_many_bytes
+from classifier_inference.api.problem import Kind, ProblemError, document_problems
+from classifier_inference.api.resources import describe_health
+from classifier_inference.api.schemas import Health, InferenceInput, InferenceResponse
+from classifier_inference.classifier import Answer, LoadedClassifier
+from classifier_inference.pool import QueueFullError
+from classifier_inference.preprocess import ImageError, TooManyPixelsError, UnsupportedFormatError
+from classifier_inference.serving import Serving
+
+PREDICT_PATH = "/api/v1/predict"
+
+_PROBLEMS = [kind for kind in Kind if kind not in {Kind.NO_SUCH_ROUTE, Kind.METHOD_NOT_ALLOWED}]
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "An image in one of three forms. The first bytes decide which it is, not the Content-Type.",
+        "content": {
+            "multipart/form-data": {
+                "schema": {"type": "object", "required": ["file"], "properties": {"file": _BINARY["schema"]}}
+            },
+            "application/json": {"schema": InferenceInput.model_json_schema()},
+            "image/*": _BINARY,
+            "application/octet-stream": _BINARY,
+        },
+    }
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker thread is given: all that needs no event loop, parsing included."""
+
+    loaded: LoadedClassifier
+    image_root: Path | None
+    body: bytes
+    content_type: str
+
+    def run(self) -> Answer:
+        """Return the answer. Raises ProblemError."""
+        limit = self.loaded.spec.limits.bytes
+        match parse_body(self.body, self.content_type, limit):
+            case ImageBytes(content):
+                return classify(self.loaded, content)
+            case ImagePath(path):
+                return classify(self.loaded, read_image(self.image_root, path, limit))
+
+
+def make_router(serving: Serving) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(tags=["v1"])
+
+    @router.post(
+        PREDICT_PATH,
+        response_model=InferenceResponse,
+        responses=document_problems(*_PROBLEMS),
+        openapi_extra=_BODY,
+        summary="Classify an image",
+    )
+    async def predict(request: Request) -> Response:
+        """Classify an image: its bytes as the body, a multipart field `file`, or JSON with `image_path`."""
+        started = time.perf_counter()
+        loaded = require_ready(serving)
+        body = await read_body(request, loaded.spec.limits.bytes)
+        read = time.perf_counter()
+        work = Work(loaded, serving.image_root, body, request.headers.get("content-type", ""))
+        try:
+            answer, queued = await serving.pool.run(work.run)
+        except QueueFullError:
+            raise queue_full() from None
+        observe(serving, read - started, queued, answer, time.perf_counter() - started)
+        request.state.answer = answer.predictions[0]
+        content = render_answer(loaded, answer, queued, request.state.request_id)
+        return Response(orjson.dumps(content), media_type="application/json")
+
+    @router.get("/api/v1/health", response_model=Health, responses={503: {"model": Health, "description": "Loading"}})
+    def health() -> Response:
+        """Tell how the server is doing; 503 only while it can't answer predictions."""
+        status = 200 if serving.loaded else 503
+        content = describe_health(serving).model_dump()
+        return Response(orjson.dumps(content), status, media_type="application/json")
+
+    return router
+
+
+def require_ready(serving: Serving) -> LoadedClassifier:
+    """Return the loaded classifier. Raises ProblemError where there is none yet, or no place in the queue."""
+    if serving.loaded is None:
+        raise ProblemError(Kind.NOT_READY, "the model is being loaded", {"Retry-After": "1"})
+    if serving.pool.is_full:
+        raise queue_full()
+    return serving.loaded
+
+
+def queue_full() -> ProblemError:
+    """Return the problem of a request that finds no place in the queue."""
+    return ProblemError(Kind.QUEUE_FULL, "too many requests wait already", {"Retry-After": "1"})
+
+
+def classify(loaded: LoadedClassifier, content: bytes) -> Answer:
+    """Return the answer for an encoded image. Raises ProblemError."""
+    try:
+        return loaded.classify(content)
+    except TooManyPixelsError as error:
+        raise ProblemError(Kind.TOO_MANY_PIXELS, str(error)) from error
+    except UnsupportedFormatError as error:
+        raise ProblemError(Kind.UNSUPPORTED_FORMAT, str(error)) from error
+    except ImageError as error:
+        raise ProblemError(Kind.BROKEN_IMAGE, str(error)) from error
+
+
+def read_image(root: Path | None, path: str, limit_bytes: int) -> bytes:
+    """Return the content of the file that a request names. Raises ProblemError."""
+    if root is None:
+        raise ProblemError(Kind.IMAGE_ROOT_UNSET, "image_path is refused: this server was started without IMAGE_ROOT")
+    if "://" in path:
+        raise ProblemError(Kind.UNUSABLE_PATH, "addresses are not taken: image_path names a file under the image root")
+    try:
+        return image_root.read_file(root, path, limit_bytes)
+    except image_root.OutsideError:
+        raise ProblemError(Kind.OUTSIDE_IMAGE_ROOT, "image_path leads out of the image root") from None
+    except image_root.NoSuchFileError:
+        raise ProblemError(Kind.NO_SUCH_IMAGE, "there is no such file under the image root") from None
+    except image_root.UnusablePathError as error:
+        raise ProblemError(Kind.UNUSABLE_PATH, f"image_path can't be read: {error}") from None
+    except image_root.TooLargeError:
+        raise too_many_bytes(limit_bytes) from None
+
+
+def observe(serving: Serving, read: float, queued: float, answer: Answer, total: float) -> None:
+    """Count an answer's seconds, by stage."""
+    stages = {
+        "read": read,
+        "queue": queued,
+        "decode": answer.decode_seconds,
+        "infer": answer.infer_seconds,
+        "total": total,
+    }
+    for stage, seconds in stages.items():
+        serving.metrics.duration.labels(stage).observe(seconds)
+
+
+def render_answer(loaded: LoadedClassifier, answer: Answer, queued: float, request_id: str) -> dict[str, Any]:
+    """Return an InferenceResponse's content."""
+    return {
+        "request_id": request_id,
+        "predictions": answer.predictions,
+        "model": {"name": loaded.name, "version": loaded.spec.model.version, "sha256": loaded.sha256},
+        "milliseconds": {
+            "decode": round(answer.decode_seconds * 1000, 3),
+            "queue": round(queued * 1000, 3),
+            "infer": round(answer.infer_seconds * 1000, 3),
+        },
+    }

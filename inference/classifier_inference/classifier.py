@@ -1,0 +1,126 @@
+"""A classifier that is loaded, checked and ready to answer: labels, model and preprocessing as one."""
+
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from classifier_inference.labels import parse_labels
+from classifier_inference.model import Model
+from classifier_inference.preprocess import ImageError, normalise, prepare_image
+from classifier_inference.sources import Files
+from classifier_inference.spec import CHANNEL_COUNTS, Classifier, ClassifierSpec, Preprocess, SelfTest
+from classifier_inference.termination import Reason
+from classifier_inference.termination_log import StartError
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class and how sure the model is of it, from 0 to 1."""
+
+    label: str
+    class_id: int
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best classes, best first, and the seconds it took."""
+
+    predictions: list[Prediction]
+    decode_seconds: float
+    infer_seconds: float
+
+
+@dataclass(frozen=True)
+class LoadedClassifier:
+    """Classifies images; safe to call from many threads."""
+
+    name: str
+    spec: ClassifierSpec
+    model: Model
+    labels: tuple[str, ...]
+    sha256: str
+    load_seconds: float
+
+    def classify(self, content: bytes) -> Answer:
+        """Return the topK classes of an encoded image. Raises ImageError."""
+        started = time.perf_counter()
+        values = normalise(prepare_image(content, self.spec.preprocess, self.spec.limits), self.spec.preprocess)
+        decoded = time.perf_counter()
+        scores = self.model.score(values)
+        inferred = time.perf_counter()
+        # Stable, so that equal scores come in the order of their classes.
+        best = np.argsort(-scores, kind="stable")[: self.spec.top_k]
+        predictions = [Prediction(self.labels[index], int(index), float(scores[index])) for index in best]
+        return Answer(predictions, decoded - started, inferred - decoded)
+
+
+def load_classifier(classifier: Classifier, files: Files, threads: int) -> LoadedClassifier:
+    """Load, check and warm up a classifier. Raises StartError that says what doesn't fit."""
+    started = time.perf_counter()
+    spec = classifier.spec
+    labels = read_labels(spec, files.labels)
+    content = files.model.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    check_digest(sha256, spec.model.sha256)
+    model = Model(content, input_shape(spec.preprocess), spec.runtime.device, threads)
+    if model.width != len(labels):
+        raise StartError(
+            Reason.LABELS_MISMATCH, f"the model has {model.width} classes and there are {len(labels)} labels"
+        )
+    loaded = LoadedClassifier(
+        name=classifier.name,
+        spec=spec,
+        model=model,
+        labels=labels,
+        sha256=sha256,
+        load_seconds=time.perf_counter() - started,
+    )
+    for number, (test, path) in enumerate(zip(spec.self_test, files.self_tests, strict=True)):
+        run_self_test(loaded, number, test, path)
+    return loaded
+
+
+def read_labels(spec: ClassifierSpec, path: Path | None) -> tuple[str, ...]:
+    """Return the labels from the object or their file. Raises StartError where there are none or they are malformed."""
+    if spec.model.labels.inline is not None:
+        return tuple(spec.model.labels.inline)
+    if path is None:
+        raise StartError(
+            Reason.LABELS_NOT_FOUND, "labels from a ConfigMap are read in a cluster only: give them inline or by uri"
+        )
+    return parse_labels(path.read_bytes())
+
+
+def check_digest(sha256: str, wanted: str | None) -> None:
+    """Raise StartError if a digest is wanted and this is another."""
+    if wanted is not None and sha256 != wanted:
+        raise StartError(Reason.DIGEST_MISMATCH, f"the model's sha256 is {sha256}, and the object says {wanted}")
+
+
+def input_shape(preprocess: Preprocess) -> tuple[int, ...]:
+    """Return the shape of a batch of one, in the model's layout."""
+    height, width = preprocess.output_size
+    channels = CHANNEL_COUNTS[preprocess.channels]
+    return (1, channels, height, width) if preprocess.layout == "NCHW" else (1, height, width, channels)
+
+
+def run_self_test(loaded: LoadedClassifier, number: int, test: SelfTest, path: Path) -> None:
+    """Raise StartError unless the classifier says the wanted label for the image, as surely as asked."""
+    if test.label not in loaded.labels:
+        raise _failed(number, f"no label is called {test.label!r}")
+    try:
+        answer = loaded.classify(path.read_bytes())
+    except ImageError as error:
+        raise _failed(number, f"its image can't be classified: {error}") from None
+    best = answer.predictions[0]
+    if best.label != test.label or best.confidence < test.min_score:
+        scores = ", ".join(f"{found.label} {found.confidence:.3f}" for found in answer.predictions)
+        raise _failed(number, f"wanted {test.label} of at least {test.min_score:g}, got {best.label}; scores: {scores}")
+
+
+def _failed(number: int, message: str) -> StartError:
+    return StartError(Reason.SELF_TEST_FAILED, f"selfTest[{number}]: {message}")

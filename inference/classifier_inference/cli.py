@@ -1,0 +1,95 @@
+"""The command `classifier`: serve, fetch, classify."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from classifier_inference.settings import DEFAULT_TERMINATION_LOG, Settings, parse_root_path
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+TerminationLog = Annotated[Path, typer.Option(envvar="CLASSIFIER_TERMINATION_LOG", hidden=True)]
+LogLevel = Annotated[str, typer.Option(envvar="CLASSIFIER_LOG_LEVEL", help="debug, info, warning or error.")]
+CaFile = Annotated[
+    Path | None, typer.Option(envvar="CLASSIFIER_CA_FILE", help="PEM: certificate authorities to trust besides.")
+]
+Document = Annotated[Path, typer.Argument(help="The ImageClassifier: a manifest, or a revision's classifier.json.")]
+
+
+@app.callback()
+def prepare() -> None:
+    """Serve image classifiers."""
+    # Process 1 of a container ignores SIGTERM until something handles it: importing takes a second, a retry more.
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(signum: int, frame: object) -> NoReturn:
+    raise SystemExit(0)
+
+
+@app.command()
+def serve(
+    document: Document,
+    files: Annotated[Path | None, typer.Option(help="The folder that `classifier fetch` filled.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Where files of image:// addresses lie: IMAGES/<reference>/<path>.")
+    ] = None,
+    host: Annotated[str, typer.Option(envvar="CLASSIFIER_HOST")] = Settings.host,
+    port: Annotated[int, typer.Option(envvar="CLASSIFIER_PORT")] = Settings.port,
+    image_root: Annotated[
+        Path | None, typer.Option(envvar="IMAGE_ROOT", help="The folder that image_path names files under.")
+    ] = None,
+    root_path: Annotated[str, typer.Option(envvar="CLASSIFIER_ROOT_PATH", help="The ingress's path prefix.")] = "",
+    drain_seconds: Annotated[
+        float, typer.Option(envvar="CLASSIFIER_DRAIN_SECONDS", min=0, help="How long SIGTERM lets requests in.")
+    ] = Settings.drain_seconds,
+    ca_file: CaFile = None,
+    log_level: LogLevel = "info",
+    termination_log: TerminationLog = DEFAULT_TERMINATION_LOG,
+) -> None:
+    """Serve a classifier on a port."""
+    from classifier_inference.start import serve_document
+
+    settings = Settings(host, port, image_root, parse_root_path(root_path), drain_seconds, termination_log)
+    _configure_logs(log_level)
+    raise typer.Exit(serve_document(document, files, images, ca_file, settings))
+
+
+@app.command()
+def fetch(
+    document: Document,
+    to: Annotated[Path, typer.Option(help="The folder to bring the files to.", exists=True, file_okay=False)],
+    ca_file: CaFile = None,
+    retry_seconds: Annotated[
+        float, typer.Option(envvar="CLASSIFIER_RETRY_SECONDS", min=0, help="How long to retry what may pass.")
+    ] = 30,
+    log_level: LogLevel = "info",
+    termination_log: TerminationLog = DEFAULT_TERMINATION_LOG,
+) -> None:
+    """Download a classifier's files and check them."""
+    from classifier_inference.start import fetch_document
+
+    _configure_logs(log_level)
+    raise typer.Exit(fetch_document(document, to, ca_file, retry_seconds, termination_log))
+
+
+@app.command()
+def classify(
+    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    url: Annotated[str, typer.Option(envvar="CLASSIFIER_URL", help="The server.")] = "http://127.0.0.1:9000",
+) -> None:
+    """Ask a server what is on some images."""
+    from classifier_inference.client import classify_files
+
+    raise typer.Exit(classify_files(images, url))
+
+
+def _configure_logs(level: str) -> None:
+    from classifier_inference.logs import configure_logs
+
+    if level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+        raise typer.BadParameter(f"{level!r} is not a log level: use debug, info, warning or error")
+    configure_logs(level, as_json=not sys.stderr.isatty())

@@ -1,0 +1,53 @@
+"""Reads an ImageClassifier from a file: a revision's classifier.json, or the manifest that `kubectl apply` takes."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from classifier_inference.spec import API_VERSION, CLUSTER_FIELDS, KIND, Classifier
+from classifier_inference.termination import Reason
+from classifier_inference.termination_log import StartError
+
+
+def read_document(path: Path) -> Classifier:
+    """Return the file's ImageClassifier. Raises StartError that names the field that is wrong."""
+    try:
+        return parse_document(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise _invalid(f"{path} can't be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
+
+
+def parse_document(text: str) -> Classifier:
+    """Return the one ImageClassifier in a YAML or JSON text. Raises StartError that names the field that is wrong."""
+    try:
+        documents = [part for part in yaml.safe_load_all(text) if part is not None]
+    except yaml.YAMLError as error:
+        raise _invalid(f"not YAML: {' '.join(str(error).split())}") from None
+    found = [part for part in documents if isinstance(part, dict) and part.get("kind") == KIND]
+    if len(found) != 1:
+        raise _invalid(f"the file holds {len(found)} objects of kind {KIND}; one is needed")
+    return _parse_object(found[0])
+
+
+def _parse_object(document: dict[str, Any]) -> Classifier:
+    if document.get("apiVersion") != API_VERSION:
+        raise _invalid(f"apiVersion must be {API_VERSION}, not {document.get('apiVersion')}")
+    metadata, spec = document.get("metadata"), document.get("spec")
+    if not isinstance(metadata, dict) or not isinstance(spec, dict):
+        raise _invalid("metadata and spec are needed")
+    served = {key: value for key, value in spec.items() if key not in CLUSTER_FIELDS}
+    try:
+        return Classifier.model_validate({"name": metadata.get("name"), "spec": served})
+    except ValidationError as error:
+        raise _invalid("; ".join(_render(part) for part in error.errors(include_input=False))) from None
+
+
+def _render(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    return f"{'metadata.name' if where == 'name' else where}: {error['msg']}"
+
+
+def _invalid(message: str) -> StartError:
+    return StartError(Reason.SPEC_INVALID, message)

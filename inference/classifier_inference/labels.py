@@ -1,0 +1,42 @@
+"""Labels from a file: one a line, or a JSON list. No I/O."""
+
+import json
+
+from classifier_inference.termination import Reason
+from classifier_inference.termination_log import StartError
+
+LIMIT_BYTES = 16 * 2**20
+
+
+def parse_labels(content: bytes) -> tuple[str, ...]:
+    """Return the labels, the n-th for the n-th class. Raises StartError (LabelsInvalid) that says which line is wrong.
+
+    Blank lines at the end don't count; one in between does, since it would shift every label after it.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _invalid("the labels are not UTF-8 text") from None
+    if text.lstrip().startswith("["):
+        return _parse_json(text)
+    lines = [line.strip() for line in text.rstrip().splitlines()]
+    if not lines:
+        raise _invalid("the labels' file is empty")
+    for number, line in enumerate(lines, 1):
+        if not line:
+            raise _invalid(f"line {number} of the labels is blank; it would shift the labels after it")
+    return tuple(lines)
+
+
+def _parse_json(text: str) -> tuple[str, ...]:
+    try:
+        labels = json.loads(text)
+    except ValueError as error:
+        raise _invalid(f"the labels start like a JSON list and are none: {error}") from None
+    if not labels or not all(isinstance(label, str) and label.strip() for label in labels):
+        raise _invalid("the labels' JSON list must hold strings, none of them blank")
+    return tuple(labels)
+
+
+def _invalid(message: str) -> StartError:
+    return StartError(Reason.LABELS_INVALID, message)

@@ -1,0 +1,155 @@
+"""Runs the application: the port opens at once, the model loads beside it, SIGTERM drains."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+import structlog
+import uvicorn
+
+from classifier_inference.api.app import make_app
+from classifier_inference.classifier import LoadedClassifier
+from classifier_inference.container import count_cpus
+from classifier_inference.pool import Pool
+from classifier_inference.request_id import make_uuid7
+from classifier_inference.serving import Serving
+from classifier_inference.settings import Settings
+from classifier_inference.spec import Classifier
+from classifier_inference.termination_log import StartError, write_termination
+
+KEEP_ALIVE_SECONDS = 120
+"""Longer than ingress controllers keep idle connections, so that it is they who close them: none is reused too late."""
+
+FINISH_SECONDS = 20
+"""How long requests in flight may take after the drain; with it, less than a pod's 30 s of grace."""
+
+_log = structlog.get_logger("server")
+
+
+class DrainingServer(uvicorn.Server):
+    """Uvicorn, but SIGTERM keeps answering for a while, and both signals end with status 0."""
+
+    def __init__(self, config: uvicorn.Config, serving: Serving, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._serving = serving
+        self._drain_seconds = drain_seconds
+        self._exit_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain on SIGTERM, or end: on SIGINT, on a second signal, and while nothing is answered anyway."""
+        if sig == signal.SIGTERM and self._serving.is_ready:
+            self._serving.draining = True
+            self._exit_at = time.monotonic() + self._drain_seconds
+            return
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self._serving.draining = True
+        self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether to end now; Uvicorn asks ten times a second."""
+        if self._exit_at is not None and time.monotonic() >= self._exit_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], settings: Settings) -> int:
+    """Serve until a signal comes; return the process's exit status.
+
+    `load` is called with the number of threads to compute on, in a thread of its own. A StartError from it is written
+    to the termination log and ends the server with status 1.
+    """
+    threads = count_cpus()
+    serving = Serving(
+        classifier=classifier,
+        pool=Pool(threads, classifier.spec.limits.queue),
+        new_request_id=lambda: str(make_uuid7(time.time_ns() // 1_000_000, os.urandom(10))),
+        image_root=settings.image_root,
+    )
+    config = uvicorn.Config(
+        make_app(serving, settings.root_path),
+        host=settings.host,
+        port=settings.port,
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=FINISH_SECONDS,
+    )
+    server = DrainingServer(config, serving, settings.drain_seconds)
+    return asyncio.run(_serve(server, serving, lambda: load(threads), settings))
+
+
+async def _serve(
+    server: DrainingServer, serving: Serving, load: Callable[[], LoadedClassifier], settings: Settings
+) -> int:
+    loading = asyncio.create_task(_load(server, serving, load, settings))
+    try:
+        await server.serve()
+    finally:
+        serving.pool.close()
+    if loading.done():
+        return loading.result()
+    loading.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await loading
+    return 0
+
+
+async def _load(
+    server: DrainingServer, serving: Serving, load: Callable[[], LoadedClassifier], settings: Settings
+) -> int:
+    """Load the classifier; on failure end the server. Return the exit status that follows."""
+    try:
+        loaded = await _in_thread(load)
+    except StartError as error:
+        write_termination(error.failure, settings.termination_log)
+        server.should_exit = True
+        return 1
+    except BaseException:
+        server.should_exit = True
+        raise
+    serving.finish_loading(loaded)
+    _log.info(
+        "serving",
+        name=loaded.name,
+        version=loaded.spec.model.version,
+        sha256=loaded.sha256,
+        provider=loaded.model.provider,
+        host=settings.host,
+        port=settings.port,
+        load_seconds=round(loaded.load_seconds, 2),
+    )
+    return 0
+
+
+async def _in_thread(load: Callable[[], LoadedClassifier]) -> LoadedClassifier:
+    """Return what `load` returns, from a daemon thread: a long load must not hold back the process's end."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[LoadedClassifier] = loop.create_future()
+
+    def settle(method: Callable[[], None]) -> None:
+        if not future.done():
+            method()
+
+    def work() -> None:
+        try:
+            loaded = load()
+        except BaseException as error:  # noqa: BLE001 - handed to whoever awaits
+            caught = error
+            deliver: Callable[[], None] = lambda: future.set_exception(caught)  # noqa: E731
+        else:
+            deliver = lambda: future.set_result(loaded)  # noqa: E731
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, deliver)
+
+    threading.Thread(target=work, name="load", daemon=True).start()
+    return await future

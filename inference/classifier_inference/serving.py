@@ -1,0 +1,43 @@
+"""What the routes share: the classifier once it is loaded, the worker threads, the metrics, and readiness."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from classifier_inference.classifier import LoadedClassifier
+from classifier_inference.metrics import Metrics
+from classifier_inference.pool import Pool
+from classifier_inference.spec import Classifier
+
+
+@dataclass
+class Serving:
+    """One server's state; changed by server.py alone, on the event loop."""
+
+    classifier: Classifier
+    """What is asked for."""
+    pool: Pool
+    new_request_id: Callable[[], str]
+    image_root: Path | None = None
+    metrics: Metrics = field(default_factory=Metrics)
+    loaded: LoadedClassifier | None = None
+    """What is served; None while it is being loaded."""
+    draining: bool = False
+    """Whether the end has been asked for: requests are still answered, and no new ones are wanted."""
+
+    def __post_init__(self) -> None:
+        self.metrics.queue_length.set_function(lambda: self.pool.waiting)
+        self.metrics.ready.set_function(lambda: self.is_ready)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new requests should be sent here."""
+        return self.loaded is not None and not self.draining
+
+    def finish_loading(self, loaded: LoadedClassifier) -> None:
+        """Begin to answer."""
+        self.loaded = loaded
+        self.metrics.model_load.set(loaded.load_seconds)
+        self.metrics.model_info.labels(
+            loaded.name, loaded.spec.model.version, loaded.sha256, loaded.model.provider
+        ).set(1)

@@ -1,0 +1,49 @@
+"""What the commands do: from a document to a process that serves it, or to a folder that holds its files."""
+
+import tempfile
+from pathlib import Path
+
+from classifier_inference import fetch
+from classifier_inference.classifier import LoadedClassifier, load_classifier
+from classifier_inference.document import read_document
+from classifier_inference.server import run_server
+from classifier_inference.settings import Settings
+from classifier_inference.sources import Source, find_files, in_folder, on_this_machine
+from classifier_inference.termination_log import StartError, write_termination
+from classifier_inference.uri import HttpsUri
+
+
+def serve_document(
+    document: Path, files: Path | None, images: Path | None, ca_file: Path | None, settings: Settings
+) -> int:
+    """Serve the document's classifier; return the process's exit status."""
+    try:
+        classifier = read_document(document)
+    except StartError as error:
+        write_termination(error.failure, settings.termination_log)
+        return 1
+    with tempfile.TemporaryDirectory(prefix="classifier-") as folder:
+
+        def download(source: Source, address: HttpsUri) -> Path:
+            with fetch.make_client(ca_file) as client:
+                return fetch.download(source, address, Path(folder), client, fetch.RETRY_SECONDS)
+
+        locate = in_folder(files) if files is not None else on_this_machine(images, download)
+
+        def load(threads: int) -> LoadedClassifier:
+            return load_classifier(classifier, find_files(classifier.spec, locate), threads)
+
+        return run_server(classifier, load, settings)
+
+
+def fetch_document(document: Path, folder: Path, ca_file: Path | None, retry_seconds: float, log: Path) -> int:
+    """Bring the document's files into a folder and leave a note of it; return the process's exit status."""
+    try:
+        classifier = read_document(document)
+        with fetch.make_client(ca_file) as client:
+            fetched = fetch.fetch_files(classifier.spec, folder, client, retry_seconds)
+    except StartError as error:
+        write_termination(error.failure, log)
+        return 1
+    write_termination(fetched, log)
+    return 0

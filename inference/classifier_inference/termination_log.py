@@ -1,0 +1,29 @@
+"""Leaves a note where the kubelet looks for it, and on stderr, where a person does."""
+
+import sys
+from pathlib import Path
+
+from classifier_inference.termination import Failure, Fetched, Reason, render_termination
+
+
+class StartError(Exception):
+    """Why this process can't do its work; retrying won't mend it."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.failure = Failure(reason=reason, message=message)
+
+
+def write_termination(note: Failure | Fetched, path: Path) -> None:
+    """Write the note to the termination log; a failure goes to stderr too.
+
+    Outside a pod there is no such file, and none is made: the kubelet makes it before the container starts.
+    """
+    if isinstance(note, Failure):
+        sys.stderr.write(f"{note.reason}: {note.message}\n")
+    try:
+        with path.open("r+") as log:
+            log.truncate()
+            log.write(render_termination(note))
+    except OSError:
+        return
