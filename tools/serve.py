@@ -34,7 +34,7 @@ def main() -> int:
     try:
         with step(f"Building the sample model {sample.REFERENCE}"):
             sample.ensure_built(console)
-        with step(f"Starting `classifier serve {SAMPLE}` on port {port}"):
+        with step(f"Serving {SAMPLE} on port {port}"):
             server = start_server(port)
             wait_until_ready(server, port)
         introduce(port)
@@ -64,7 +64,12 @@ def start_server(port: int) -> subprocess.Popen[bytes]:
         except OSError as error:
             raise ServeError(f"Port {port} is taken: stop what uses it, or set CLASSIFIER_PORT.") from error
     command = [str(Path(sys.executable).with_name("classifier")), "serve", SAMPLE, "--images", str(sample.BUILD)]
-    defaults = {"IMAGE_ROOT": str(PHOTOS), "CLASSIFIER_HOST": "127.0.0.1", "CLASSIFIER_DRAIN_SECONDS": "0"}
+    defaults = {
+        "IMAGE_ROOT": str(PHOTOS),
+        "CLASSIFIER_HOST": "127.0.0.1",
+        "CLASSIFIER_DRAIN_SECONDS": "0",
+        "CLASSIFIER_LOG_LEVEL": "warning",
+    }
     return subprocess.Popen(command, cwd=ROOT, env={**defaults, **os.environ, "CLASSIFIER_PORT": str(port)})
 
 
@@ -92,7 +97,7 @@ def introduce(port: int) -> None:
 Open   {address}/docs            every route, to try in the browser
        {address}/api/v1/health   the model, the machine, the device
 Try    curl --data-binary @models/photos/espresso.jpg {address}/api/v1/predict
-       curl --json '{{"image_path": "rocket.jpg"}}' {address}/api/v1/predict
+       curl -d '{{"image_path": "rocket.jpg"}}' {address}/api/v1/predict
 
 Serving until Ctrl-C.""",
         soft_wrap=True,

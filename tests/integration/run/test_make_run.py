@@ -1,0 +1,86 @@
+"""`make run` in a fresh copy of the checkout, on a terminal."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pexpect
+import pytest
+
+ROOT = Path(__file__).parents[3]
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of forkpty.*:DeprecationWarning")
+
+# The shell stands for the user's: it sees make's status, and reads from the terminal afterwards.
+SHELL = "make run; echo status=$?; read -r line; echo heard=$line"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what is committed or would be, without anything that was built."""
+    copy = tmp_path_factory.mktemp("checkout")
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, copy / name)
+    return copy
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def make_run(checkout: Path, port: int) -> Iterator["pexpect.spawn[str]"]:
+    unset = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VIRTUAL_ENV")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    environment |= {"CLASSIFIER_PORT": str(port), "TERM": "dumb"}
+    terminal = pexpect.spawn("sh", ["-c", SHELL], cwd=checkout, env=environment, encoding="utf-8", timeout=180)
+    try:
+        yield terminal
+    finally:
+        terminal.close(force=True)
+
+
+def test_serves_the_sample_until_ctrl_c_which_ends_it_with_status_0(checkout: Path, port: int) -> None:
+    with make_run(checkout, port) as terminal:
+        terminal.expect("Serving until Ctrl-C")
+        said = str(terminal.before)
+        assert re.search(r"1 .*(tabby|tiger cat|Egyptian cat)", said)
+        assert f"http://localhost:{port}/docs" in said
+        answer = httpx2.post(f"http://127.0.0.1:{port}/api/v1/predict", json={"image_path": "rocket.jpg"})
+        assert answer.json()["predictions"][0]["class_id"] == 657
+        terminal.sendintr()
+        terminal.expect("status=0", timeout=10)
+        terminal.sendline("thanks")
+        terminal.expect("heard=thanks", timeout=10)
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(f"http://127.0.0.1:{port}/healthz")
+
+
+def test_starts_within_10_seconds_once_all_is_installed(checkout: Path, port: int) -> None:
+    with make_run(checkout, port) as terminal:
+        started = time.monotonic()
+        terminal.expect("Serving until Ctrl-C")
+        assert time.monotonic() - started < 10
+        terminal.sendintr()
+        terminal.expect("status=0", timeout=10)
+
+
+def test_says_that_its_port_is_taken(checkout: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = int(other.getsockname()[1])
+        with make_run(checkout, port) as terminal:
+            terminal.expect(f"Port {port} is taken")
+            terminal.expect("status=2", timeout=10)
