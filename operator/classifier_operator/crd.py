@@ -11,8 +11,8 @@ from classifier_operator.spec import GROUP, KIND, NAME_LIMIT, NAME_PATTERN, PLUR
 Schema = dict[str, Any]
 _KEPT = {
     "description", "enum", "format", "items", "maxItems", "maxLength", "maxProperties", "maximum", "minItems",
-    "minLength", "minimum", "pattern", "required", "type", "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields",
-    "x-kubernetes-validations",
+    "minLength", "minimum", "pattern", "required", "type", "x-kubernetes-int-or-string",
+    "x-kubernetes-preserve-unknown-fields", "x-kubernetes-validations",
 }  # fmt: skip
 
 

@@ -33,6 +33,10 @@ def register(controller: Controller) -> kopf.OperatorRegistry:
         settings.networking.error_backoffs = [1, 2, 3, 5, 5, 5]
         await controller.start()
 
+    @kopf.on.login(registry=registry)
+    def log_in(**arguments: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
+
     @kopf.on.cleanup(registry=registry)
     async def stop(**_: Any) -> None:
         await controller.stop()

@@ -122,6 +122,7 @@ def _build_fetch(classifier: ImageClassifier, settings: Settings, ca_bundle: str
         "args": ["fetch", f"{SPEC_DIR}/{DOCUMENT_KEY}", "--to", MODEL_DIR],
         **({"env": env} if (env := [*proxies, *ca]) else {}),
         "securityContext": _RESTRICTED,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": "spec", "mountPath": SPEC_DIR, "readOnly": True},
             {"name": "model", "mountPath": MODEL_DIR},
@@ -145,6 +146,7 @@ def _build_server(classifier: ImageClassifier, settings: Settings) -> dict[str, 
         "ports": [{"name": "http", "containerPort": HTTP_PORT}],
         "resources": _build_resources(classifier),
         "securityContext": _RESTRICTED,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "readinessProbe": _build_probe("/readyz", period=1, failures=3),
         "livenessProbe": _build_probe("/healthz", period=10, failures=6),
         "volumeMounts": [

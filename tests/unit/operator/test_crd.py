@@ -1,0 +1,54 @@
+"""The CRD, out of the models."""
+
+from typing import Any
+
+import pytest
+
+from classifier_operator.crd import build_crd
+from classifier_operator.crd_check import describe_crd_problem
+from classifier_operator.settings import parse_settings
+
+CRD = build_crd({})
+SCHEMA = CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+
+
+def nodes(schema: dict[str, Any], path: str = "") -> list[tuple[str, dict[str, Any]]]:
+    below = [(f"{path}.{name}", child) for name, child in schema.get("properties", {}).items()]
+    below += [(f"{path}[]", schema["items"])] if "items" in schema else []
+    return [(path, schema), *(node for where, child in below for node in nodes(child, where))]
+
+
+@pytest.mark.parametrize(("path", "node"), nodes(SCHEMA), ids=lambda value: value if isinstance(value, str) else "")
+def test_the_schema_is_structural_and_has_no_defaults(path: str, node: dict[str, Any]) -> None:
+    assert "type" in node or node.get("x-kubernetes-int-or-string"), path
+    assert not {"$ref", "anyOf", "allOf", "oneOf", "default", "title", "const"} & set(node)
+
+
+def test_each_field_of_the_spec_says_what_it_is_for() -> None:
+    fields = SCHEMA["properties"]["spec"]["properties"]
+    assert [name for name, field in fields.items() if not field.get("description")] == []
+
+
+def test_a_served_schema_that_lacks_a_field_is_called_older_and_the_field_named() -> None:
+    served: dict[str, Any] = {"properties": {"spec": {"properties": dict(SCHEMA["properties"]["spec"]["properties"])}}}
+    assert describe_crd_problem(served) is None
+    del served["properties"]["spec"]["properties"]["topK"]
+    problem = describe_crd_problem(served)
+    assert problem is not None
+    assert "older than the operator and lacks spec.topK:" in problem
+
+
+def test_a_missing_crd_is_told_with_what_to_do() -> None:
+    assert "install the chart once with crds.install=true" in (describe_crd_problem(None) or "")
+
+
+def test_settings_come_from_the_environment_and_empty_means_absent() -> None:
+    settings = parse_settings(
+        {"OPERATOR_SERVER_IMAGE_CPU": "a", "OPERATOR_SERVER_IMAGE_GPU": "b", "OPERATOR_CA_BUNDLE_FILE": "", "HOME": "/"}
+    )
+    assert (settings.server_image_cpu, settings.ca_bundle_file, settings.watch_namespace) == ("a", None, "")
+
+
+def test_a_setting_that_does_not_exist_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="OPERATOR_SERVER_IMAGE_TPU"):
+        parse_settings({"OPERATOR_SERVER_IMAGE_TPU": "x"})
