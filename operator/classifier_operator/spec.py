@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from classifier_inference.spec import ClassifierSpec, Document
+from classifier_inference.fields import Document
+from classifier_inference.spec import ClassifierSpec
 
 GROUP = "imageclassifier.dev"
 VERSION = "v1alpha1"
