@@ -1,0 +1,52 @@
+"""What several files must say alike, and the manifests that no generator checks."""
+
+import re
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from models import sample
+from tools import cluster, images
+
+ROOT = images.ROOT
+TRAEFIK = list(yaml.safe_load_all(cluster.TRAEFIK_MANIFEST.read_text()))
+
+
+def found_in(path: str, pattern: str) -> set[str]:
+    return set(re.findall(pattern, (ROOT / path).read_text()))
+
+
+def test_makefile_and_images_install_with_the_same_uv() -> None:
+    (version,) = found_in("Makefile", r"UV_VERSION := (\S+)")
+    assert found_in("inference/Dockerfile", r"uv==(\S+)") == {version}
+    assert found_in("operator/Dockerfile", r"uv==(\S+)") == {version}
+
+
+def test_images_and_chart_have_the_project_s_version() -> None:
+    assert found_in("pyproject.toml", r'(?m)^version = "(.+)"') == {images.VERSION}
+    assert found_in("charts/imageclassifier-operator/Chart.yaml", r'(?m)^appVersion: "?([^"\n]+)') == {images.VERSION}
+
+
+def test_the_sample_names_nothing_that_its_image_lacks() -> None:
+    uris = found_in("manifests/samples/quickstart.yaml", r"image://(\S+)")
+    held = {f"photos/{photo.name}" for photo in (sample.HERE / "photos").iterdir()}
+    held |= {"model/model.onnx", "model/labels.txt"}
+    assert uris
+    assert uris <= {f"{sample.REFERENCE}/{path}" for path in held}
+
+
+def test_images_take_no_frontend_from_a_registry() -> None:
+    for image in (images.SERVER_CPU, images.OPERATOR, images.MODEL):
+        assert "syntax=" not in image.dockerfile.read_text()
+
+
+@pytest.mark.parametrize("manifest", TRAEFIK, ids=lambda manifest: manifest["kind"])
+def test_traefik_s_manifests_are_what_kubernetes_takes(manifest: dict[str, object]) -> None:
+    kubernetes_validate.validate(manifest, "1.34", strict=True)
+
+
+def test_traefik_is_the_version_that_is_loaded() -> None:
+    (deployment,) = [manifest for manifest in TRAEFIK if manifest["kind"] == "Deployment"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == cluster.TRAEFIK_IMAGE
