@@ -95,11 +95,14 @@ class Preprocess(Document):
     """From an image to the model's input, as Pillow does it: resize, crop, then (pixel / scale - mean) / std."""
 
     model_config = cel(
-        (
-            "!has(self.crop) || (has(self.resize) ? (!has(self.resize.shorterSide) || self.crop <= "
-            "self.resize.shorterSide) && (!has(self.resize.exact) || self.resize.exact.all(side, self.crop <= side)) && "
-            "(!has(self.resize.pad) || self.resize.pad.all(side, self.crop <= side)) : self.crop <= 256)",
-            "crop must not be over what resize leaves",
+        *(
+            (f"!has(self.crop) || {rule}", "crop must not be over what resize leaves")
+            for rule in (
+                "has(self.resize) || self.crop <= 256",
+                "!has(self.resize) || !has(self.resize.shorterSide) || self.crop <= self.resize.shorterSide",
+                "!has(self.resize) || !has(self.resize.exact) || self.resize.exact.all(side, self.crop <= side)",
+                "!has(self.resize) || !has(self.resize.pad) || self.resize.pad.all(side, self.crop <= side)",
+            )
         ),
         *(
             (

@@ -50,7 +50,7 @@ def parse_uri(uri: str) -> Address:
                 raise ValueError(f"{uri!r} names no file: write file:path or file:///path")
             return FileUri(Path(path))
         case _:
-            raise ValueError(f"{uri!r} has no scheme known here: use image://reference:tag/path, https://… or file:path")
+            raise ValueError(f"{uri!r} has no known scheme: use image://reference:tag/path, https://… or file:path")
 
 
 def _parse_image(uri: str) -> ImageUri:
