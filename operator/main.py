@@ -9,6 +9,7 @@ import kopf
 from classifier_operator.controller import Controller
 from classifier_operator.handlers import register
 from classifier_operator.logs import configure_logging
+from classifier_operator.names import MANAGER
 from classifier_operator.settings import parse_settings
 
 
@@ -19,6 +20,7 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"the environment is not what the operator needs: {error}")
     configure_logging(settings.log_level)
+    os.environ.setdefault("USER", MANAGER)  # Kopf asks for it, and a container's user need not have a name
     asyncio.run(
         kopf.operator(
             registry=register(Controller(settings)),
