@@ -23,11 +23,15 @@ Document = Annotated[Path, typer.Argument(help="The ImageClassifier: a manifest,
 def prepare() -> None:
     """Serve image classifiers."""
     # Process 1 of a container ignores SIGTERM until something handles it: importing takes a second, a retry more.
-    signal.signal(signal.SIGTERM, _end)
+    _end_on(signal.SIGTERM, status=128 + signal.SIGTERM)
 
 
-def _end(signum: int, frame: object) -> NoReturn:
-    raise SystemExit(0)
+def _end_on(*signals: signal.Signals, status: int) -> None:
+    def end(signum: int, frame: object) -> NoReturn:
+        raise SystemExit(status)
+
+    for number in signals:
+        signal.signal(number, end)
 
 
 @app.command()
@@ -51,6 +55,8 @@ def serve(
     termination_log: TerminationLog = DEFAULT_TERMINATION_LOG,
 ) -> None:
     """Serve a classifier on a port."""
+    # Until the server takes them over, the signals that end it well end the start just as well.
+    _end_on(signal.SIGTERM, signal.SIGINT, status=0)
     from classifier_inference.start import serve_document
 
     settings = Settings(host, port, image_root, parse_root_path(root_path), drain_seconds, termination_log)

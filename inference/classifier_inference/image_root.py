@@ -40,13 +40,16 @@ def read_file(root: Path, path: str, limit_bytes: int) -> bytes:
     _check_text(path)
     real_root = root.resolve()
     descriptor = _open(real_root, _resolve(real_root, _absolute_parts(root, real_root, path)))
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - from a descriptor
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise UnusablePathError("it names something that is no regular file")
         if status.st_size > limit_bytes:
             raise TooLargeError
-        content = file.read(limit_bytes + 1)
+        with open(descriptor, "rb", closefd=False) as file:  # noqa: PTH123 - from a descriptor
+            content = file.read(limit_bytes + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > limit_bytes:
         raise TooLargeError
     return content

@@ -1,0 +1,42 @@
+"""Labels as people write them."""
+
+import pytest
+
+from classifier_inference.labels import parse_labels
+from classifier_inference.termination import Reason
+from classifier_inference.termination_log import StartError
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"cat\ndog",
+        b"cat\ndog\n\n\n",
+        b"cat\r\ndog\r\n",
+        b" cat \n dog \n",
+        b"\xef\xbb\xbfcat\ndog\n",
+        b'["cat", "dog"]',
+        b'\n ["cat",\n "dog"]\n',
+    ],
+)
+def test_lines_and_json_lists_are_labels(content: bytes) -> None:
+    assert parse_labels(content) == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "empty"),
+        (b"\n \n", "empty"),
+        (b"cat\n\ndog", "line 2 of the labels is blank"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b'["cat"', "JSON list"),
+        (b"[]", "strings"),
+        (b"[1, 2]", "strings"),
+        (b'["cat", " "]', "blank"),
+    ],
+)
+def test_malformed_labels_are_refused_with_the_reason(content: bytes, message: str) -> None:
+    with pytest.raises(StartError, match=message) as caught:
+        parse_labels(content)
+    assert caught.value.failure.reason is Reason.LABELS_INVALID

@@ -1,0 +1,166 @@
+"""Request ids, devices, containers, settings, worker threads."""
+
+import asyncio
+import threading
+import uuid
+from pathlib import Path
+
+import psutil
+import pytest
+
+from classifier_inference.container import count_cpus, read_memory
+from classifier_inference.devices import explain_missing_cuda, list_gpus
+from classifier_inference.pool import Pool, QueueFullError
+from classifier_inference.request_id import make_uuid7
+from classifier_inference.settings import parse_root_path
+
+CUDA = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+
+def test_a_request_id_is_a_uuid_of_version_7_that_holds_the_time() -> None:
+    # The example of RFC 9562, appendix A.6.
+    wanted = uuid.UUID("017f22e2-79b0-7cc3-98c4-dc0c0c07398f")
+    random = (0xCC3 << 68 | 0x18C4DC0C0C07398F).to_bytes(10, "big")
+    assert make_uuid7(0x017F22E279B0, random) == wanted
+    assert (wanted.version, wanted.variant) == (7, uuid.RFC_4122)
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("libcuda.so.1", "no NVIDIA driver: libcuda.so.1: cannot open shared object file"),
+        ("libonnxruntime_providers_cuda.so", "CUDA can't be loaded: /capi/libonnxruntime_providers_cuda.so: cannot"),
+    ],
+)
+def test_the_library_that_cuda_lacks_is_named(missing: str, message: str) -> None:
+    def load(name: str) -> None:
+        if name.endswith(missing):
+            raise OSError(f"{name}: cannot open shared object file")
+
+    found = explain_missing_cuda(CUDA, load, Path("/capi"))
+    assert found is not None
+    assert found.startswith(message)
+
+
+def test_a_build_without_cuda_says_which_image_to_use() -> None:
+    assert explain_missing_cuda(CUDA[1:]) == "this image has no CUDA provider: use the gpu image"
+
+
+def test_nothing_is_missing_where_all_loads() -> None:
+    assert explain_missing_cuda(CUDA, lambda name: None) is None
+
+
+def test_gpus_are_named_as_the_driver_names_them(tmp_path: Path) -> None:
+    (tmp_path / "0000:01:00.0").mkdir()
+    (tmp_path / "0000:01:00.0/information").write_text("Model: \t\t NVIDIA L4\nIRQ:   \t\t 35\n")
+    assert list_gpus(tmp_path) == ["NVIDIA L4"]
+    assert list_gpus(tmp_path / "absent") == []
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        ({"cpu.max": "50000 100000"}, 1),
+        ({"cpu.max": "100000 100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "20000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1),
+    ],
+)
+def test_threads_follow_the_cpu_limit(tmp_path: Path, files: dict[str, str], wanted: int) -> None:
+    write_files(tmp_path, files)
+    assert count_cpus(tmp_path) == wanted
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"cpu.max": "max 100000"},
+        {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"},
+        {"cpu.max": "100000000 100000"},
+    ],
+)
+def test_without_a_lower_limit_every_processor_is_used(tmp_path: Path, files: dict[str, str]) -> None:
+    write_files(tmp_path, files)
+    assert count_cpus(tmp_path) == len(psutil.Process().cpu_affinity() or [])
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"memory.current": "1000", "memory.max": "4000"},
+        {"memory/memory.usage_in_bytes": "1000", "memory/memory.limit_in_bytes": "4000"},
+    ],
+)
+def test_memory_is_the_containers_where_it_is_limited(tmp_path: Path, files: dict[str, str]) -> None:
+    write_files(tmp_path, files)
+    assert read_memory(tmp_path) == (1000, 4000)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"memory.current": "1000", "memory.max": "max"},
+        {"memory/memory.usage_in_bytes": "1000", "memory/memory.limit_in_bytes": "9223372036854771712"},
+    ],
+)
+def test_memory_is_the_machines_where_it_is_not(tmp_path: Path, files: dict[str, str]) -> None:
+    write_files(tmp_path, files)
+    assert read_memory(tmp_path)[1] == psutil.virtual_memory().total
+
+
+def write_files(folder: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(content)
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("", ""), ("/", ""), ("cats", "/cats"), ("/a/b/", "/a/b")])
+def test_a_root_path_has_one_slash_in_front_and_none_behind(text: str, wanted: str) -> None:
+    assert parse_root_path(text) == wanted
+
+
+async def test_a_pool_refuses_what_would_wait_behind_too_many() -> None:
+    pool = Pool(workers=1, queue=1)
+    started, release = threading.Event(), threading.Event()
+
+    def hold() -> bool:
+        started.set()
+        return release.wait(10)
+
+    running = asyncio.create_task(pool.run(hold))
+    await asyncio.to_thread(started.wait, 10)
+    waiting = asyncio.create_task(pool.run(lambda: "next"))
+    await asyncio.sleep(0)
+    assert (pool.waiting, pool.is_full) == (1, True)
+    with pytest.raises(QueueFullError):
+        await pool.run(lambda: "refused")
+    release.set()
+    assert (await running)[0] is True
+    result, waited = await waiting
+    assert result == "next"
+    assert waited > 0
+    assert (pool.waiting, pool.is_full) == (0, False)
+    pool.close()
+
+
+async def test_a_call_that_fails_or_is_cancelled_gives_its_place_back() -> None:
+    pool = Pool(workers=1, queue=1)
+    started, release = threading.Event(), threading.Event()
+    with pytest.raises(ZeroDivisionError):
+        await pool.run(lambda: 1 // 0)
+
+    def hold() -> bool:
+        started.set()
+        return release.wait(10)
+
+    running = asyncio.create_task(pool.run(hold))
+    await asyncio.to_thread(started.wait, 10)
+    waiting = asyncio.create_task(pool.run(lambda: None))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert not pool.is_full
+    release.set()
+    await running
+    pool.close()
