@@ -26,7 +26,7 @@ check: $(VENV)/.developing ## Check style, types, layers, the chart and the gene
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --cache-dir .import_linter_cache
-	$(BIN)/python -m tools.generate_crd --check
+	$(BIN)/python -m tools.generate --check
 	$(BIN)/python -m pytest -q tests/unit/chart
 
 unit: $(VENV)/.developing ## Run the unit tests (the chart's belong to check)
@@ -52,7 +52,7 @@ images: $(VENV)/.installed ## Build the container images (all but the gpu one)
 	@$(BIN)/python -m tools.images
 
 generate: $(VENV)/.developing ## Write the generated files anew
-	$(BIN)/python -m tools.generate_crd
+	$(BIN)/python -m tools.generate
 
 lock: $(VENV)/.uv-$(UV_VERSION) ## Write uv.lock anew, after a change of pyproject.toml
 	$(BIN)/uv lock

@@ -35,8 +35,8 @@ CHANNEL_COUNTS = {"RGB": 3, "BGR": 3, "L": 1}
 class KeyRef(Document):
     """One key of a ConfigMap in the object's namespace."""
 
-    name: str = Field(min_length=1, max_length=253)
-    key: str = Field(min_length=1, max_length=253)
+    name: str = Field(min_length=1, max_length=253, description="The ConfigMap.")
+    key: str = Field(min_length=1, max_length=253, description="The key in its data.")
 
 
 class Labels(Document):
@@ -68,9 +68,12 @@ class Model(Document):
         default=None, description="The ONNX file's digest, checked before it is loaded. Absent: reported, not checked."
     )
     version: str = Field(
-        default="1", min_length=1, max_length=63, description="A name for this version, in answers and in status."
+        default="1",
+        min_length=1,
+        max_length=63,
+        description="A name for this version, in answers and in status. Default: 1.",
     )
-    labels: Labels
+    labels: Labels = Field(description="Where the labels come from. The n-th label names the n-th class.")
 
 
 class Resize(Document):
@@ -113,7 +116,10 @@ class Preprocess(Document):
         ),
     )
 
-    resize: Resize = Field(default=Resize(shorter_side=256), description="Default: {shorterSide: 256}.")
+    resize: Resize = Field(
+        default=Resize(shorter_side=256),
+        description="Exactly one of shorterSide, exact and pad. Default: {shorterSide: 256}.",
+    )
     crop: Size | None = Field(
         default=None,
         description="The side of the square cut from the centre. Default: 224 with shorterSide, else no crop.",
@@ -189,7 +195,10 @@ class Limits(Document):
         default=50_000_000, description="An image's width times height, judged before decoding. Default: 50M."
     )
     formats: list[ImageFormat] = Field(
-        default=["jpeg", "png", "webp"], min_length=1, max_length=6, description="Default: [jpeg, png, webp]."
+        default=["jpeg", "png", "webp"],
+        min_length=1,
+        max_length=6,
+        description="What is taken; the rest gets 415. Default: [jpeg, png, webp].",
     )
     queue: int = Field(default=64, ge=1, le=10000, description="Requests that may wait; more get 429. Default: 64.")
 
@@ -203,15 +212,15 @@ class TestImage(Document):
 class SelfTest(Document):
     """A golden image: a pod is ready only after the model has said this label for it."""
 
-    image: TestImage
-    label: Label
+    image: TestImage = Field(description="The image.")
+    label: Label = Field(description="What the model has to say: its best class.")
     min_score: float = Field(default=0, ge=0, le=1, description="The confidence it needs at least. Default: 0.")
 
 
 class Gpu(Document):
     """What a pod asks the scheduler for when device is cuda."""
 
-    count: int = Field(default=1, ge=1, le=64, description="Default: 1.")
+    count: int = Field(default=1, ge=1, le=64, description="How many a pod. Default: 1.")
     resource: str = Field(
         default="nvidia.com/gpu",
         pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
@@ -223,8 +232,8 @@ class Gpu(Document):
 class Resources(Document):
     """The server container's compute resources, as in a pod."""
 
-    requests: dict[str, Quantity] = Field(default_factory=dict, max_length=16)
-    limits: dict[str, Quantity] = Field(default_factory=dict, max_length=16)
+    requests: dict[str, Quantity] = Field(default_factory=dict, max_length=16, description="As in a container.")
+    limits: dict[str, Quantity] = Field(default_factory=dict, max_length=16, description="As in a container.")
 
 
 class Runtime(Document):
@@ -234,7 +243,8 @@ class Runtime(Document):
         default="cpu", description="cuda: ready only when CUDA really runs the model. Default: cpu."
     )
     resources: Resources = Field(
-        default=Resources(), description="Default: requests of 100m CPU and 256Mi memory, and no limits."
+        default=Resources(),
+        description="The server container's. Default: requests of 100m CPU and 256Mi memory, and no limits.",
     )
     gpu: Gpu = Field(default=Gpu(), description="Used with device: cuda alone. Default: one nvidia.com/gpu.")
 

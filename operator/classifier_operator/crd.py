@@ -116,7 +116,9 @@ def _structural(schema: Schema, definitions: Schema) -> Schema:
 
     if "x-kubernetes-type" in schema:
         inner = convert(definitions.get(schema["x-kubernetes-type"], {"type": "object"}))
-        return {"type": "array", "items": inner, "maxItems": schema["maxItems"]} if schema["x-many"] else inner
+        described = {"description": schema["description"]}
+        many = {"type": "array", "items": inner, "maxItems": schema.get("maxItems")}
+        return (many if schema["x-many"] else inner) | described
     if "$ref" in schema:
         target = definitions[schema["$ref"].rsplit("/", 1)[1]]
         return convert(target | {key: value for key, value in schema.items() if key != "$ref"})
@@ -137,34 +139,46 @@ def _structural(schema: Schema, definitions: Schema) -> Schema:
     return result
 
 
-_TIME = {"type": "string", "format": "date-time"}
+def _text(description: str, **more: Any) -> Schema:
+    return {"type": "string", "description": description, **more}
+
+
+def _count(description: str, **more: Any) -> Schema:
+    return {"type": "integer", "description": description, **more}
+
+
 _CONDITION: Schema = {
     "type": "object",
     "required": ["type", "status", "reason", "message", "lastTransitionTime", "observedGeneration"],
     "properties": {
-        "type": {"type": "string"},
-        "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
-        "reason": {"type": "string"},
-        "message": {"type": "string"},
-        "lastTransitionTime": _TIME,
-        "observedGeneration": {"type": "integer", "format": "int64"},
+        "type": _text("Ready, ModelServed, Progressing or RouteReady."),
+        "status": _text("Whether it is so.", enum=["True", "False", "Unknown"]),
+        "reason": _text("Why, in one word for programs."),
+        "message": _text("Why, in a sentence for people."),
+        "lastTransitionTime": _text("When the status last changed.", format="date-time"),
+        "observedGeneration": _count("Which generation of the spec this was seen of.", format="int64"),
     },
 }
 _STATUS: Schema = {
     "description": "What was observed.",
     "type": "object",
     "properties": {
-        "observedGeneration": {"type": "integer", "format": "int64"},
-        "replicas": {"type": "integer", "description": "Pods that exist."},
-        "selector": {"type": "string", "description": "Which pods these are."},
-        "url": {"type": "string", "description": "Where it answers."},
+        "observedGeneration": _count("Which generation of the spec all this was seen of.", format="int64"),
+        "replicas": _count("Pods that exist."),
+        "selector": _text("Which pods these are."),
+        "url": _text("Where it answers."),
         "model": {
             "description": "The model that answers.",
             "type": "object",
-            "properties": {"version": {"type": "string"}, "sha256": {"type": "string"}},
+            "properties": {
+                "version": _text("Its model.version."),
+                "revision": _text("The revision of its pods: a hash of all that a pod sees of the spec."),
+                "sha256": _text("The ONNX file's digest, as the revision's first pod found it."),
+            },
         },
         "conditions": {
             "type": "array",
+            "description": "What is so, and what is not.",
             "items": _CONDITION,
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["type"],
@@ -172,7 +186,11 @@ _STATUS: Schema = {
         "lastFailure": {
             "description": "The last reason for which it was not Ready, kept once it is mended.",
             "type": "object",
-            "properties": {"reason": {"type": "string"}, "message": {"type": "string"}, "time": _TIME},
+            "properties": {
+                "reason": _text("The condition's reason."),
+                "message": _text("The condition's message."),
+                "time": _text("When it was first seen.", format="date-time"),
+            },
         },
     },
 }

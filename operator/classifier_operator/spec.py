@@ -17,7 +17,7 @@ NAME_LIMIT = 50
 OWN_LABELS = ("imageclassifier.dev/", "app.kubernetes.io/")
 RESERVED_ENV = ("CLASSIFIER_",)
 
-DnsLabel = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+Pairs = dict[str, Annotated[str, Field(max_length=63)]]
 DnsName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 
 
@@ -43,7 +43,7 @@ class Rollout(Document):
 class IngressTls(Document):
     """Where the ingress controller finds the certificate."""
 
-    secret_name: DnsName
+    secret_name: DnsName = Field(description="A Secret of type kubernetes.io/tls in the object's namespace.")
 
 
 class IngressRoute(Document):
@@ -69,33 +69,41 @@ class Route(Document):
 class LocalRef(Document):
     """A Secret of the object's namespace."""
 
-    name: DnsName
+    name: DnsName = Field(description="The Secret's name.")
 
 
 class EnvVar(Document):
     """An environment variable, by value."""
 
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=253)
-    value: str = Field(default="", max_length=4096)
+    name: str = Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=253, description="Not CLASSIFIER_…: these are the operator's."
+    )
+    value: str = Field(default="", max_length=4096, description="Default: empty.")
 
 
 class Pod(Document):
     """What is passed on to the pods: these fields and no others, none of which widens their rights."""
 
-    labels: dict[str, Annotated[str, Field(max_length=63)]] = Field(default_factory=dict, max_length=64)
-    annotations: dict[str, str] = Field(default_factory=dict, max_length=64)
-    node_selector: dict[str, Annotated[str, Field(max_length=63)]] = Field(default_factory=dict, max_length=64)
+    labels: Pairs = Field(default_factory=dict, max_length=64, description="The pods' labels, beside ours.")
+    annotations: dict[str, str] = Field(default_factory=dict, max_length=64, description="The pods' annotations.")
+    node_selector: Pairs = Field(default_factory=dict, max_length=64, description="As in a pod.")
     tolerations: Annotated[list[dict[str, Any]], kubernetes_type("io.k8s.api.core.v1.Toleration", many=True)] = Field(
-        default=[], max_length=64
+        default=[], max_length=64, description="As in a pod."
     )
-    affinity: Annotated[dict[str, Any] | None, kubernetes_type("io.k8s.api.core.v1.Affinity")] = None
+    affinity: Annotated[dict[str, Any] | None, kubernetes_type("io.k8s.api.core.v1.Affinity")] = Field(
+        default=None, description="As in a pod."
+    )
     topology_spread_constraints: Annotated[
         list[dict[str, Any]], kubernetes_type("io.k8s.api.core.v1.TopologySpreadConstraint", many=True)
-    ] = Field(default=[], max_length=16)
-    priority_class_name: DnsName | None = None
-    runtime_class_name: DnsName | None = None
-    image_pull_secrets: list[LocalRef] = Field(default=[], max_length=16)
-    env: list[EnvVar] = Field(default=[], max_length=64, description="By value; names in CLASSIFIER_ are taken.")
+    ] = Field(default=[], max_length=16, description="As in a pod.")
+    priority_class_name: DnsName | None = Field(default=None, description="As in a pod.")
+    runtime_class_name: DnsName | None = Field(default=None, description="As in a pod.")
+    image_pull_secrets: list[LocalRef] = Field(
+        default=[], max_length=16, description="Secrets of the object's namespace, for the model's images too."
+    )
+    env: list[EnvVar] = Field(
+        default=[], max_length=64, description="Environment variables of the server and of fetch, by value alone."
+    )
 
     @model_validator(mode="after")
     def _leaves_our_names_alone(self) -> Self:

@@ -12,7 +12,7 @@ from classifier_operator.resources.pod import build_pod_template
 from classifier_operator.resources.revision import build_revision
 from classifier_operator.resources.service import build_service
 from classifier_operator.spec import ImageClassifier
-from unit.operator.objects import SETTINGS, SPEC, classifier_of
+from tests.unit.operator.objects import SETTINGS, SPEC, classifier_of
 
 
 def revision_name(classifier: ImageClassifier, labels: list[str] | None = None) -> str:

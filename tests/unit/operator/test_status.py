@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from classifier_operator.crd import build_crd, collect_fields
 from classifier_operator.reasons import Problem
 from classifier_operator.rollout import decide_rollout, find_used_revisions
 from classifier_operator.status import Condition, Observation, find_condition, summarise_status
-from unit.operator.objects import classifier_of
+from tests.unit.operator.objects import classifier_of
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 IDENTITY = classifier_of().identity
@@ -217,6 +218,23 @@ def test_a_transition_has_the_time_it_was_seen_and_the_last_failure_stays() -> N
     after = status_of([pod_of("2")], previous=before, now=NOW + timedelta(hours=1))
     assert find_condition(after, "Ready")["lastTransitionTime"] == "2030-01-01T01:00:00Z"  # type: ignore[index]
     assert after["lastFailure"] == before["lastFailure"]
+
+
+def test_the_crd_has_every_field_of_a_status() -> None:
+    """The API server drops what the CRD has not, and the status would be written again and again."""
+    schema = build_crd({})["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
+    before = status_of([failing(ended("x"))])
+    status = status_of([pod_of("2")], previous=before)
+    assert paths_of(status) == collect_fields(schema)
+
+
+def paths_of(value: Any, path: str = "") -> set[str]:
+    if isinstance(value, list):
+        return {where for item in value for where in paths_of(item, f"{path}[]")}
+    if not isinstance(value, dict):
+        return set()
+    here = {f"{path}.{name}" if path else name: child for name, child in value.items()}
+    return set(here) | {where for name, child in here.items() for where in paths_of(child, name)}
 
 
 def test_progressing_counts_the_ready_replicas() -> None:
