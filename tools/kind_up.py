@@ -32,7 +32,7 @@ def main() -> int:
         operator_image, server_image = prepare_images()
         with step("Installing Traefik, the ingress controller"):
             CLUSTER.install_traefik()
-        with step(f"Installing the operator: helm upgrade --install {RELEASE}"):
+        with step("Installing the operator with Helm"):
             install_operator(operator_image, server_image)
         name = apply_sample(server_image)
         with step(f"Posting models/photos/cat.jpg to the ingress, http://localhost:{PORT}"):
@@ -82,8 +82,14 @@ def install_operator(operator_image: str, server_image: str) -> None:
     repository, _, tag = operator_image.rpartition(":")
     settings = {"image.repository": repository, "image.tag": tag, "serverImages.cpu": server_image}
     arguments = [f"--set-string={name}={value}" for name, value in settings.items()]
-    CLUSTER.helm("upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--create-namespace",
-                 "--wait", "--timeout", "3m", *arguments)  # fmt: skip
+    try:
+        CLUSTER.helm("upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--create-namespace",
+                     "--wait", "--timeout", "2m", *arguments)  # fmt: skip
+    except CommandError as error:
+        # Helm says no more than that time was up.
+        pods = CLUSTER.kubectl("-n", NAMESPACE, "get", "pods")
+        logs = CLUSTER.kubectl("-n", NAMESPACE, "logs", f"deployment/{RELEASE}", "--tail=20")
+        raise CommandError(f"{error}\n\n{pods}\n{logs}") from error
 
 
 def apply_sample(server_image: str) -> str:
