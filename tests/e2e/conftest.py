@@ -11,6 +11,7 @@ import pytest
 from tests.e2e import environment
 from tests.e2e.cluster import Cluster
 from tests.e2e.environment import Authority, Images
+from tests.e2e.outage import Outage
 
 LAST = ["test_at_rest", "test_releases", "test_outage", "test_crd"]
 """What is judged by a long while, and then what takes the operator, and the CRD, away from the others."""
@@ -72,6 +73,16 @@ def operator(cluster: Cluster, chart_values: list[str]) -> Cluster:
     _remove_leftovers(cluster)
     environment.install_operator(cluster, environment.RELEASE, environment.SYSTEM, *chart_values)
     return cluster
+
+
+@pytest.fixture(scope="session")
+def outage(operator: Cluster, images: Images, folder: Path) -> Iterator[Outage]:
+    """Three minutes of an API server that fails, which begin here: other tests go on meanwhile."""
+    environment.uninstall_every_operator(operator)
+    begun = Outage(operator, images, folder)
+    begun.start()
+    yield begun
+    begun.stop()
 
 
 @pytest.fixture

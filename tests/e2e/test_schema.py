@@ -37,7 +37,7 @@ def test_a_malformed_object_is_refused_by_its_field(operator: Cluster, change: O
 
 @pytest.mark.parametrize("name", ["a" * 51, "has.dot", "1st"])
 def test_a_name_that_its_children_can_not_have_is_refused(operator: Cluster, name: str) -> None:
-    assert "metadata.name" in operator.refuse(classifier(name, "default"))
+    assert "the name must be a DNS label of at most 50 characters" in operator.refuse(classifier(name, "default"))
 
 
 def test_a_name_of_fifty_characters_is_taken(operator: Cluster, namespace: str) -> None:

@@ -1,0 +1,57 @@
+"""An operator whose CRD is missing or older says so, and goes on once it isn't."""
+
+from collections.abc import Callable
+
+import pytest
+import yaml
+
+from tests.e2e import environment
+from tests.e2e.classifiers import classifier
+from tests.e2e.cluster import Cluster, Object
+from tests.e2e.outage import Outage
+
+CRD = "imageclassifiers.imageclassifier.dev"
+NAMESPACE = "without-crd"
+CRD_FILE = environment.ROOT / "manifests" / "crd.yaml"
+
+
+def missing(cluster: Cluster, crd: Object) -> None:
+    cluster.kubectl("delete", "crd", CRD, "--ignore-not-found", "--wait")
+
+
+def older(cluster: Cluster, crd: Object) -> None:
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    del spec["properties"]["topK"]
+    cluster.apply(crd)
+
+
+@pytest.mark.usefixtures("operator")
+@pytest.mark.parametrize(("make", "said"), [(missing, "has no ImageClassifier"), (older, "lacks topK")])
+def test_a_crd_that_does_not_fit_is_named_and_waited_for(
+    cluster: Cluster, outage: Outage, chart_values: list[str], make: Callable[[Cluster, Object], None], said: str
+) -> None:
+    outage.stop()
+    environment.uninstall_every_operator(cluster)
+    missing(cluster, {})
+    environment.create_namespace(cluster, NAMESPACE)
+    make(cluster, yaml.safe_load(CRD_FILE.read_text()))
+    cluster.run(
+        "helm", "install", "operator", str(environment.CHART), "--namespace", NAMESPACE, *chart_values,
+        "--set", "crds.install=false", "--set", f"watch.namespace={NAMESPACE}",
+    )  # fmt: skip
+    selector = "app.kubernetes.io/instance=operator"
+    cluster.until_some("pods", NAMESPACE, selector, lambda pod: pod["status"]["phase"] == "Running")
+    assert said in first_line_with(cluster, "CRD")
+    cluster.apply(yaml.safe_load(CRD_FILE.read_text()))
+    cluster.kubectl("wait", "crd", CRD, "--for=condition=Established", "--timeout=20s")
+    cluster.apply(classifier("photos", NAMESPACE, replicas=0))
+    cluster.until("deployments", NAMESPACE, "photos", lambda found: found is not None)
+
+
+def first_line_with(cluster: Cluster, word: str) -> str:
+    """Follow the operator's log until a line has the word."""
+    log = cluster.run(
+        "timeout", "30", "sh", "-c",
+        f"kubectl -n {NAMESPACE} logs -f deployment/operator-imageclassifier-operator | grep -m1 {word}",
+    )  # fmt: skip
+    return log.stdout

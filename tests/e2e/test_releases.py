@@ -1,0 +1,84 @@
+"""Releases of the chart: upgraded, uninstalled, installed under another name, two side by side."""
+
+import pytest
+
+from tests.e2e import environment
+from tests.e2e.classifiers import classifier, picture, ready
+from tests.e2e.cluster import Cluster, Object
+from tests.e2e.environment import RELEASE, SYSTEM, Images, install_operator
+from tests.e2e.outage import Outage
+
+CRD = "imageclassifiers.imageclassifier.dev"
+OTHER = "other"
+
+
+@pytest.fixture(scope="module")
+def served(operator: Cluster) -> str:
+    name = "releases"
+    environment.create_namespace(operator, name)
+    operator.apply(classifier("photos", name))
+    operator.until("imageclassifiers", name, "photos", ready)
+    return name
+
+
+def pods(cluster: Cluster, namespace: str) -> list[Object]:
+    return cluster.find("pods", namespace, "imageclassifier.dev/classifier=photos")
+
+
+def test_an_upgrade_leaves_pods_alone_until_their_spec_changes(
+    operator: Cluster, served: str, images: Images, chart_values: list[str]
+) -> None:
+    before = operator.get("deployments", served, "photos")
+    newer = ["--set-string", f"serverImages.cpu={images.next_server}"]
+    install_operator(operator, RELEASE, SYSTEM, *chart_values, *newer)
+    # An object that is made after the upgrade is served by the newer image; by then the older one has been looked at.
+    operator.apply(classifier("after", served))
+    operator.until("imageclassifiers", served, "after", ready)
+    after = operator.get("deployments", served, "photos")
+    assert before is not None
+    assert after is not None
+    assert after["spec"] == before["spec"]
+    operator.patch("imageclassifiers", served, "photos", {"spec": {"topK": 2}})
+    operator.until("imageclassifiers", served, "photos", ready)
+    operator.until_some("pods", served, "imageclassifier.dev/classifier=photos",
+                        lambda pod: pod["spec"]["containers"][0]["image"] == images.next_server)  # fmt: skip
+
+
+def test_uninstalling_leaves_the_classifiers_serving_and_another_name_takes_them_over(
+    operator: Cluster, served: str, chart_values: list[str]
+) -> None:
+    operator.run("helm", "uninstall", RELEASE, "--namespace", SYSTEM, "--wait")
+    assert operator.get("customresourcedefinitions", "", CRD) is not None
+    assert operator.predict(served, "photos", picture("red"))["predictions"][0]["label"] == "red"
+    notes = install_operator(operator, OTHER, "elsewhere", *chart_values)
+    assert f"made by the release {SYSTEM}/{RELEASE}" in notes
+    operator.patch("imageclassifiers", served, "photos", {"spec": {"topK": 1}})
+    operator.until("imageclassifiers", served, "photos", ready)
+    owner = [f"meta.helm.sh/release-name={OTHER}", "meta.helm.sh/release-namespace=elsewhere"]
+    operator.kubectl("annotate", "crd", CRD, "--overwrite", *owner)
+    notes = install_operator(operator, OTHER, "elsewhere", *chart_values)
+    assert "made by the release" not in notes
+    assert "CustomResourceDefinition" in operator.run("helm", "get", "manifest", OTHER, "-n", "elsewhere").stdout
+
+
+def test_two_releases_of_one_namespace_each_stand_side_by_side(
+    cluster: Cluster, outage: Outage, chart_values: list[str]
+) -> None:
+    teams = ("team-a", "team-b")
+    for team in teams:
+        environment.create_namespace(cluster, team)
+        install_operator(cluster, "operator", team, *chart_values, "--set", "crds.install=false", "--set",
+                         f"watch.namespace={team}")  # fmt: skip
+    cluster_scoped = cluster.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
+    assert "imageclassifier-operator" not in cluster_scoped
+    for team in teams:
+        cluster.apply(classifier("photos", team))
+    for team in teams:
+        cluster.until("imageclassifiers", team, "photos", ready)
+    cluster.run("helm", "uninstall", "operator", "--namespace", "team-a", "--wait")
+    for team in teams:
+        cluster.patch("imageclassifiers", team, "photos", {"spec": {"topK": 1}})
+    cluster.until("imageclassifiers", "team-b", "photos", ready)
+    assert len(cluster.predict("team-a", "photos", picture("red"))["predictions"]) == 3
+    logs = cluster.kubectl("-n", "team-b", "logs", "deployment/operator-imageclassifier-operator")
+    assert "forbidden" not in logs.lower()
