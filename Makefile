@@ -62,7 +62,7 @@ clean: ## Remove what was built, the virtual environment too
 
 # A file per way of installing, newer than what it was installed from. --inexact leaves the other way's packages alone.
 $(VENV)/.installed: $(VENV)/.uv-$(UV_VERSION) pyproject.toml uv.lock
-	@echo "Installing the project into $(VENV) (some 150 MB to download the first time)"
+	@echo "Installing the project into $(VENV) (about 100 MB to download the first time)"
 	@$(UV)
 	@touch $@
 
