@@ -6,18 +6,38 @@ from pathlib import Path
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
+from classifier_inference.api.problem import Kind
+from classifier_inference.metrics import Metrics
 from classifier_inference.termination import Reason
 from classifier_operator import metrics, reasons
 from classifier_operator.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATING = (ROOT / "docs/operating.md").read_text()
+SERVER = (ROOT / "docs/server.md").read_text()
 REASONS = {value for name, value in vars(reasons).items() if name.isupper() and isinstance(value, str)}
+VARIABLES = re.findall(r'envvar="(\w+)"', (ROOT / "inference/classifier_inference/cli.py").read_text())
+
+
+def name_metrics(holder: object) -> list[str]:
+    """Return the metrics among an object's attributes, as a page names them: with the labels they have."""
+    return [name_metric(metric) for metric in vars(holder).values() if isinstance(metric, MetricWrapperBase)]
+
+
+def name_metric(metric: MetricWrapperBase) -> str:
+    (family,) = metric.collect()
+    name = f"{family.name}_total" if family.type == "counter" else family.name
+    return f"{name}{{{','.join(metric._labelnames)}}}" if metric._labelnames else name
 
 
 @pytest.mark.parametrize("setting", Settings.model_fields)
 def test_every_setting_of_the_operator_is_documented(setting: str) -> None:
-    assert f"`{PREFIX}{setting.upper()}`" in OPERATING
+    assert f"| `{PREFIX}{setting.upper()}` |" in OPERATING
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_every_setting_of_the_server_is_documented(variable: str) -> None:
+    assert f"| `{variable}` |" in SERVER
 
 
 @pytest.mark.parametrize("reason", sorted(REASONS | set(Reason)))
@@ -25,17 +45,22 @@ def test_every_condition_and_reason_is_documented(reason: str) -> None:
     assert f"`{reason}`" in OPERATING
 
 
-@pytest.mark.parametrize(
-    "metric", [metric for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)], ids=str
-)
-def test_every_metric_of_the_operator_is_documented(metric: MetricWrapperBase) -> None:
-    (family,) = metric.collect()
-    name = f"{family.name}_total" if family.type == "counter" else family.name
-    labels = ",".join(metric._labelnames)
-    assert f"`{name}{{{labels}}}`" in OPERATING or f"`{name}`" in OPERATING
+@pytest.mark.parametrize("metric", name_metrics(metrics))
+def test_every_metric_of_the_operator_is_documented(metric: str) -> None:
+    assert f"| `{metric}` |" in OPERATING
 
 
-@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/**/*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize("metric", name_metrics(Metrics()))
+def test_every_metric_of_the_server_is_documented(metric: str) -> None:
+    assert f"| `{metric}` |" in SERVER
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_problem_is_documented_with_its_status(kind: Kind) -> None:
+    assert f"| {kind.status} | `{kind.slug}` |" in SERVER
+
+
+@pytest.mark.parametrize("page", sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")]), ids=lambda page: page.name)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), target
