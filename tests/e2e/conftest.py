@@ -1,5 +1,6 @@
 """One cluster for all tests; a namespace for each."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -13,8 +14,8 @@ from tests.e2e.cluster import Cluster
 from tests.e2e.environment import Authority, Images
 from tests.e2e.outage import Outage
 
-LAST = ["test_at_rest", "test_releases", "test_outage", "test_crd"]
-"""What is judged by a long while, and then what takes the operator, and the CRD, away from the others."""
+LAST = ["test_releases", "test_at_rest", "test_outage", "test_crd"]
+"""What takes the operator, and then the CRD, away from the others."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,7 +40,8 @@ def kind_cluster(folder: Path, images_folder: Path) -> Iterator[tuple[Cluster, I
     try:
         built = environment.load_images(made, images_folder)
         made.install_traefik()
-        yield environment.connect(folder), built
+        with environment.connect(folder) as cluster:
+            yield cluster, built
     finally:
         if not os.environ.get("E2E_KEEP"):
             made.delete()
@@ -88,7 +90,8 @@ def outage(operator: Cluster, images: Images, folder: Path) -> Iterator[Outage]:
 @pytest.fixture
 def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the test's own, where only restricted pods may run."""
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower()).strip("-")[:50].strip("-")
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower()).strip("-")
+    name = f"{words[:40].strip('-')}-{hashlib.sha256(request.node.name.encode()).hexdigest()[:6]}"
     environment.create_namespace(cluster, name)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")

@@ -70,11 +70,14 @@ def create_cluster(folder: Path) -> kind.Cluster:
     return made
 
 
-def connect(folder: Path) -> Cluster:
-    """Return the cluster by a kubeconfig of its own."""
+@contextmanager
+def connect(folder: Path) -> Iterator[Cluster]:
+    """Yield the cluster by a kubeconfig of its own."""
     kubeconfig = folder / "kubeconfig"
     kubeconfig.write_text(run("kind", "get", "kubeconfig", "--name", NAME))
-    return Cluster(kubeconfig)
+    cluster = Cluster(kubeconfig)
+    with cluster.api:
+        yield cluster
 
 
 def load_images(made: kind.Cluster, folder: Path) -> Images:
@@ -124,6 +127,12 @@ def install_operator(cluster: Cluster, release: str, namespace: str, *values: st
         "helm", "upgrade", "--install", release, str(CHART), "--namespace", namespace, "--create-namespace",
         "--wait", "--timeout", "90s", *values,
     ).stdout  # fmt: skip
+
+
+def install_namespaced_operator(cluster: Cluster, namespace: str, *values: str) -> None:
+    """Install a release that serves the namespace that it is in, and no other."""
+    scope = ["--set", "crds.install=false", "--set", f"watch.namespace={namespace}"]
+    install_operator(cluster, RELEASE, namespace, *values, *scope)
 
 
 def kill_the_operator(cluster: Cluster) -> None:

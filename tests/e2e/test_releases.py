@@ -67,8 +67,7 @@ def test_two_releases_of_one_namespace_each_stand_side_by_side(
     teams = ("team-a", "team-b")
     for team in teams:
         environment.create_namespace(cluster, team)
-        install_operator(cluster, "operator", team, *chart_values, "--set", "crds.install=false", "--set",
-                         f"watch.namespace={team}")  # fmt: skip
+        environment.install_namespaced_operator(cluster, team, *chart_values)
     cluster_scoped = cluster.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
     assert "imageclassifier-operator" not in cluster_scoped
     for team in teams:

@@ -1,34 +1,19 @@
 """An object is applied, and answers."""
 
-import threading
-import time
 from pathlib import Path
-
-import httpx2
 
 from tests.e2e import environment
 from tests.e2e.classifiers import COLOURS, classifier, condition, has, host, in_image, ingress, merged, picture, ready
 from tests.e2e.cluster import Cluster
 from tests.e2e.environment import Authority
+from tests.e2e.load import await_route
 
 ROOT = Path(__file__).parents[2]
 
 
-ROUTED_WITHIN = 20
-
-
-def top_label(body: bytes, headers: dict[str, str] | None = None, path: str = "") -> str:
-    """Classify through the ingress controller; what it says of a route that it has yet to learn is not an answer."""
-    url = f"{environment.INGRESS}{path}/api/v1/predict"
-    deadline = time.monotonic() + ROUTED_WITHIN
-    while True:
-        answer = httpx2.post(url, content=body, headers=headers, trust_env=False)
-        if answer.status_code == 200:
-            return str(answer.json()["predictions"][0]["label"])
-        assert answer.status_code == 404, answer.text
-        assert time.monotonic() < deadline, answer.text
-        # The controller can't be watched.
-        threading.Event().wait(0.2)
+def top_label(body: bytes, host: str | None = None, path: str = "") -> str:
+    answer = await_route(f"{environment.INGRESS}{path}/api/v1/predict", host, body)
+    return str(answer.json()["predictions"][0]["label"])
 
 
 def test_an_applied_object_becomes_ready_and_the_ingress_answers_with_the_right_class(
@@ -42,7 +27,7 @@ def test_an_applied_object_becomes_ready_and_the_ingress_answers_with_the_right_
     assert len(found["status"]["model"]["sha256"]) == 64
     assert condition(found, "ModelServed")["status"] == "True"
     for colour in COLOURS:
-        assert top_label(picture(colour), {"Host": host("photos", namespace)}) == colour
+        assert top_label(picture(colour), host("photos", namespace)) == colour
 
 
 def test_an_ingress_path_is_stripped(operator: Cluster, namespace: str) -> None:
@@ -50,7 +35,7 @@ def test_an_ingress_path_is_stripped(operator: Cluster, namespace: str) -> None:
     operator.apply(classifier("photos", namespace, route=route))
     operator.until("imageclassifiers", namespace, "photos", ready)
     operator.until("imageclassifiers", namespace, "photos", has("RouteReady", "True"), within=20)
-    assert top_label(picture("blue"), {"Host": host("photos", namespace)}, "/some/where") == "blue"
+    assert top_label(picture("blue"), host("photos", namespace), "/some/where") == "blue"
 
 
 def test_a_model_and_labels_behind_https_are_served(operator: Cluster, namespace: str, authority: Authority) -> None:
