@@ -23,8 +23,12 @@ def build_model(
     dtype: int = TensorProto.FLOAT,
     outputs: int = 1,
     factor: float = 10,
+    fails_on_white: bool = False,
 ) -> bytes:
-    """An ONNX model from pixels to `factor` times the mean of each channel."""
+    """An ONNX model from pixels to `factor` times the mean of each channel.
+
+    With `fails_on_white`, means over 1 give no number: have it see pixels over 1.
+    """
     axes = [2, 3] if layout == "NCHW" else [1, 2]
     shape = ["batch", 3, side, side] if layout == "NCHW" else ["batch", side, side, 3]
     numpy_type = helper.tensor_dtype_to_np_dtype(dtype)
@@ -33,6 +37,11 @@ def build_model(
         helper.make_node("Mul", ["means", "factor"], ["scaled"]),
         helper.make_node("Softmax" if softmax else "Identity", ["scaled"], ["scores"]),
     ]
+    if fails_on_white:
+        nodes[2:] = [
+            helper.make_node("Sub", ["factor", "scaled"], ["rest"]),
+            helper.make_node("Sqrt", ["rest"], ["scores"]),
+        ]
     results = ["scores", "means"][:outputs]
     graph = helper.make_graph(
         nodes,
@@ -70,9 +79,9 @@ def build_document(folder: Path, **changes: Any) -> dict[str, Any]:
     }
 
 
-def write_document(folder: Path, **changes: Any) -> Path:
+def write_document(folder: Path, model_file: bytes | None = None, **changes: Any) -> Path:
     """Write model and document into the folder; return the document's path."""
-    (folder / "model.onnx").write_bytes(build_model())
+    (folder / "model.onnx").write_bytes(build_model() if model_file is None else model_file)
     path = folder / "classifier.json"
     path.write_text(json.dumps(build_document(folder, **changes)))
     return path

@@ -1,5 +1,6 @@
 """The command `classifier`: serve, fetch, classify."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -61,7 +62,11 @@ def serve(
 
     settings = Settings(host, port, image_root, parse_root_path(root_path), drain_seconds, termination_log)
     _configure_logs(log_level)
-    raise typer.Exit(serve_document(document, files, images, ca_file, settings))
+    status = serve_document(document, files, images, ca_file, settings)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not by way of the interpreter's own end, which would run over a model that is still being loaded.
+    os._exit(status)
 
 
 @app.command()

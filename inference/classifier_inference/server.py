@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -50,6 +51,11 @@ class DrainingServer(uvicorn.Server):
         self._serving.draining = True
         self.should_exit = True
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the port, and say so."""
+        await super().startup(sockets)
+        _log.info("listening", host=self.config.host, port=self.config.port)
+
     async def on_tick(self, counter: int) -> bool:
         """Return whether to end now; Uvicorn asks ten times a second."""
         if self._exit_at is not None and time.monotonic() >= self._exit_at:
@@ -59,6 +65,9 @@ class DrainingServer(uvicorn.Server):
 
 def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], settings: Settings) -> int:
     """Serve until a signal comes; return the process's exit status.
+
+    The caller should end the process without tearing the interpreter down: a load that is still under way can't be
+    stopped, and ONNX Runtime aborts when it is run over.
 
     `load` is called with the number of threads to compute on, in a thread of its own. A StartError from it is written
     to the termination log and ends the server with status 1.
@@ -94,13 +103,14 @@ async def _serve(
     loading = asyncio.create_task(_load(server, serving, load, settings))
     try:
         await server.serve()
+    except SystemExit:  # Uvicorn's word for a port that can't be opened; it has said why
+        return 1
     finally:
         serving.pool.close()
-    if loading.done():
-        return loading.result()
-    loading.cancel()
+        if not loading.done():
+            loading.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await loading
+        return await loading
     return 0
 
 
@@ -124,8 +134,6 @@ async def _load(
         version=loaded.spec.model.version,
         sha256=loaded.sha256,
         provider=loaded.model.provider,
-        host=settings.host,
-        port=settings.port,
         load_seconds=round(loaded.load_seconds, 2),
     )
     return 0

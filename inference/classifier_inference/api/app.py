@@ -3,6 +3,7 @@
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
@@ -28,21 +29,36 @@ def make_app(serving: Serving, root_path: str = "") -> ASGIApp:
     api.include_router(health.make_router(serving))
     api.add_exception_handler(ProblemError, _answer_problem)
     api.add_exception_handler(HTTPException, _answer_http_exception)
+    api.add_exception_handler(ClientDisconnect, _answer_nobody)
+    api.add_exception_handler(Exception, _answer_failure)
     _document(api)
     return RequestMiddleware(RootPathMiddleware(api, api.router, root_path), serving)
 
 
-async def _answer_problem(request: Request, error: Exception) -> Response:
-    problem = error if isinstance(error, ProblemError) else ProblemError(Kind.INTERNAL, "the server failed")
+def _answer(request: Request, problem: ProblemError) -> Response:
     request.state.problem = problem
     return render_problem(problem, request.state.request_id)
 
 
+async def _answer_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)  # noqa: S101 - registered for it alone
+    return _answer(request, error)
+
+
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    kind = _KINDS.get(status, Kind.INTERNAL)
-    headers = error.headers if isinstance(error, HTTPException) else None
-    return await _answer_problem(request, ProblemError(kind, f"{request.method} {request.url.path}", headers))
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    kind = _KINDS.get(error.status_code, Kind.INTERNAL)
+    return _answer(request, ProblemError(kind, f"{request.method} {request.url.path}", error.headers))
+
+
+async def _answer_failure(request: Request, error: Exception) -> Response:
+    return _answer(request, ProblemError(Kind.INTERNAL, "the server failed; its log says why"))
+
+
+async def _answer_nobody(request: Request, error: Exception) -> Response:
+    """Return a response for form's sake: whoever asked has gone."""
+    request.state.abandoned = True
+    return Response(status_code=499)
 
 
 def _document(api: FastAPI) -> None:

@@ -6,12 +6,11 @@ from contextlib import suppress
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from classifier_inference.api.health import PROBE_PATHS
-from classifier_inference.api.problem import Kind, ProblemError, render_problem
+from classifier_inference.api.problem import Kind
 from classifier_inference.api.v1 import PREDICT_PATH
 from classifier_inference.serving import Serving
 
@@ -87,15 +86,8 @@ class _Exchange:
     async def _answer(self) -> None:
         try:
             await self._app(self._scope, self._receive, self._send)
-        except ClientDisconnect:
-            self._state["abandoned"] = True
-        except Exception:  # a request must not take the server with it, whatever went wrong
+        except Exception:  # noqa: BLE001 - answered by then, as far as it could be; Starlette hands it on to be logged
             _log.exception("failed", request_id=self._request_id)
-            if self._status is not None:
-                raise
-            problem = ProblemError(Kind.INTERNAL, "the server failed; its log says why")
-            self._state["problem"] = problem
-            await render_problem(problem, self._request_id)(self._scope, self._receive, self._send)
 
     async def _receive(self) -> Message:
         message = await self._receive_message()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from classifier_inference.api.body import ImageBytes, ImagePath, parse_body
 from classifier_inference.api.problem import Kind, ProblemError
-from tiny_model import make_image
+from tests.tiny_model import make_image
 
 LIMIT = 10_000
 IMAGE = make_image()

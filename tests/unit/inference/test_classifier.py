@@ -16,7 +16,7 @@ from classifier_inference.model import are_probabilities, softmax
 from classifier_inference.sources import find_files, on_this_machine
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
-from tiny_model import COLOUR_CODES, COLOURS, build_document, build_model, make_image
+from tests.tiny_model import COLOUR_CODES, COLOURS, build_document, build_model, make_image
 
 
 def load(folder: Path, content: bytes | None = None, **changes: Any) -> LoadedClassifier:

@@ -9,7 +9,7 @@ import yaml
 from classifier_inference.document import parse_document, read_document
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
-from tiny_model import build_document
+from tests.tiny_model import build_document
 
 DOCUMENT = build_document(Path("models"))
 

@@ -18,7 +18,7 @@ from classifier_inference.preprocess import (
     prepare_image,
 )
 from classifier_inference.spec import Limits, Preprocess, Resize
-from tiny_model import encode, make_image, make_noise
+from tests.tiny_model import encode, make_image, make_noise
 
 EXACT = Preprocess(resize=Resize(exact=[4, 4]), interpolation="nearest")
 ANY_FORMAT = Limits(formats=["jpeg", "png", "webp", "gif", "bmp", "tiff"])
