@@ -1,7 +1,6 @@
 """`make kind`: a cluster with the operator and the sample on it, made or brought up to date."""
 
 import json
-import socket
 import sys
 import time
 
@@ -11,6 +10,7 @@ import yaml
 from tools.answers import post_photo, show_predictions
 from tools.cluster import Cluster
 from tools.images import MODEL, OPERATOR, ROOT, SERVER_CPU, build_image, build_pinned
+from tools.ports import is_free
 from tools.serve import PHOTOS
 from tools.terminal import CommandError, console, step
 
@@ -50,14 +50,8 @@ def make_cluster() -> None:
     if CLUSTER.exists():
         console.print(f"[green]✓[/green] The cluster {CLUSTER.name} is there")
         return
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", PORT))
-        except OSError as error:
-            raise CommandError(
-                f"Port {PORT} is taken: free it, or name another hostPort in kind-config.yaml."
-            ) from error
+    if not is_free(PORT):
+        raise CommandError(f"Port {PORT} is taken: free it, or name another in {CONFIG.name}.")
     with step(f"Creating the cluster {CLUSTER.name}"):
         CLUSTER.create(CONFIG)
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from models import sample
 from tools.answers import post_photo, show_predictions
 from tools.foreground import own_foreground
 from tools.images import ROOT
+from tools.ports import is_free
 from tools.terminal import console, step
 
 SAMPLE = "manifests/samples/quickstart.yaml"
@@ -57,12 +57,8 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 def start_server(port: int) -> subprocess.Popen[bytes]:
     """Start the server on a port of this machine. Raises ServeError where the port is taken."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ServeError(f"Port {port} is taken: stop what uses it, or set CLASSIFIER_PORT.") from error
+    if not is_free(port):
+        raise ServeError(f"Port {port} is taken: stop what uses it, or set CLASSIFIER_PORT.")
     command = [str(Path(sys.executable).with_name("classifier")), "serve", SAMPLE, "--images", str(sample.BUILD)]
     defaults = {
         "IMAGE_ROOT": str(PHOTOS),
