@@ -137,6 +137,15 @@ def test_an_added_port_is_found_by_its_default_protocol() -> None:
     assert decide_drift(wanted, live).additions == (("spec", "ports", 1),)
 
 
+def test_a_key_that_another_added_to_a_map_owned_as_a_whole_is_removed() -> None:
+    wanted: dict[str, Any] = {"kind": "Service", "metadata": {}, "spec": {"selector": {"app": "a"}}}
+    owners = [entry({"f:spec": {"f:selector": {}}}), entry({"f:spec": {"f:selector": {}}}, "kubectl", "Update")]
+    live: dict[str, Any] = copy.deepcopy(wanted) | {"metadata": {"managedFields": owners}}
+    assert not decide_drift(wanted, live)
+    live["spec"]["selector"]["extra"] = "1"
+    assert decide_drift(wanted, live).additions == (("spec", "selector", "extra"),)
+
+
 @pytest.mark.parametrize(
     ("fields", "more"),
     [
