@@ -86,17 +86,17 @@ def _unwanted(fields: dict[str, Any], wanted: Any, live: Any) -> list[Path]:
         wanted_step = _step(key, wanted)
         if wanted_step is None:
             found.append((step,))
+        elif below:
+            found.extend((step, *path) for path in _unwanted(below, wanted[wanted_step], live[step]))
         else:
-            inner = _unwanted if below else _unwanted_in_atomic
-            found.extend((step, *path) for path in inner(below, wanted[wanted_step], live[step]))
+            found.extend((step, extra) for extra in _extra_keys(wanted[wanted_step], live[step]))
     return found
 
 
-def _unwanted_in_atomic(_: dict[str, Any], wanted: Any, live: Any) -> list[Path]:
-    """Return the keys that a map has too many which is owned as a whole, such as a Service's selector."""
-    if not isinstance(wanted, dict) or not isinstance(live, dict):
-        return []
-    return [(key,) for key in live if key not in wanted]
+def _extra_keys(wanted: Any, live: Any) -> list[str]:
+    """Return what a map has too much that is owned as a whole, such as a Service's selector."""
+    both_maps = isinstance(wanted, dict) and isinstance(live, dict)
+    return [key for key in live if key not in wanted] if both_maps else []
 
 
 def _step(key: str, value: Any) -> str | int | None:
