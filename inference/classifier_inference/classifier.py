@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier_inference.labels import parse_labels
+from classifier_inference.digest import check_digest
+from classifier_inference.labels import read_labels
 from classifier_inference.model import Model
 from classifier_inference.preprocess import ImageError, normalise, prepare_image
 from classifier_inference.sources import Files
@@ -82,23 +83,6 @@ def load_classifier(classifier: Classifier, files: Files, threads: int) -> Loade
     for number, (test, path) in enumerate(zip(spec.self_test, files.self_tests, strict=True)):
         run_self_test(loaded, number, test, path)
     return loaded
-
-
-def read_labels(spec: ClassifierSpec, path: Path | None) -> tuple[str, ...]:
-    """Return the labels from the object or their file. Raises StartError where there are none or they are malformed."""
-    if spec.model.labels.inline is not None:
-        return tuple(spec.model.labels.inline)
-    if path is None:
-        raise StartError(
-            Reason.LABELS_NOT_FOUND, "labels from a ConfigMap are read in a cluster only: give them inline or by uri"
-        )
-    return parse_labels(path.read_bytes())
-
-
-def check_digest(sha256: str, wanted: str | None) -> None:
-    """Raise StartError if a digest is wanted and this is another."""
-    if wanted is not None and sha256 != wanted:
-        raise StartError(Reason.DIGEST_MISMATCH, f"the model's sha256 is {sha256}, and the object says {wanted}")
 
 
 def input_shape(preprocess: Preprocess) -> tuple[int, ...]:

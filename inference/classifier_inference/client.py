@@ -44,10 +44,14 @@ def ask(client: httpx2.Client, url: str, path: Path) -> dict[str, Any]:
     except json.JSONDecodeError:
         raise AskError(f"{url} answered {response.status_code}, and no JSON: is it a classifier?") from None
     if response.status_code != httpx2.codes.OK:
-        raise AskError(str(answer.get("detail", answer)) if isinstance(answer, dict) else str(answer))
+        raise AskError(_describe(answer) if isinstance(answer, dict) else str(answer))
     if not isinstance(answer, dict) or "predictions" not in answer:
         raise AskError(f"{url} answered something else than predictions: is it a classifier?")
     return answer
+
+
+def _describe(problem: dict[str, Any]) -> str:
+    return ": ".join(str(problem[key]) for key in ("title", "detail") if key in problem) or str(problem)
 
 
 def render_table(title: str, answer: dict[str, Any]) -> Table:

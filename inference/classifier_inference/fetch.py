@@ -3,7 +3,6 @@
 Addresses may hold a password or a token: messages name the host and the path alone.
 """
 
-import hashlib
 import socket
 import ssl
 from collections.abc import Iterator
@@ -15,11 +14,13 @@ import httpx2
 import structlog
 import tenacity
 
-from classifier_inference.classifier import check_digest, read_labels
+from classifier_inference.digest import check_digest, digest_file
+from classifier_inference.document import read_document
+from classifier_inference.labels import read_labels
 from classifier_inference.sources import Source, find_files, in_folder, list_sources
 from classifier_inference.spec import ClassifierSpec
 from classifier_inference.termination import Fetched, Reason
-from classifier_inference.termination_log import StartError
+from classifier_inference.termination_log import StartError, write_termination
 from classifier_inference.uri import FileUri, HttpsUri
 
 RETRY_SECONDS = 30.0
@@ -38,6 +39,19 @@ class PassingError(Exception):
     """A download that failed, and may not fail the next time."""
 
 
+def fetch_document(document: Path, folder: Path, ca_file: Path | None, retry_seconds: float, log: Path) -> int:
+    """Bring the document's files into a folder and leave a note of it; return the process's exit status."""
+    try:
+        classifier = read_document(document)
+        with make_client(ca_file) as client:
+            fetched = fetch_files(classifier.spec, folder, client, retry_seconds)
+    except StartError as error:
+        write_termination(error.failure, log)
+        return 1
+    write_termination(fetched, log)
+    return 0
+
+
 def make_client(ca_file: Path | None) -> httpx2.Client:
     """Return a client that trusts the system's certificate authorities, and those in the PEM file, if one is given."""
     context = ssl.create_default_context()
@@ -50,7 +64,7 @@ def make_client(ca_file: Path | None) -> httpx2.Client:
         verify=context,
         timeout=_TIMEOUT,
         follow_redirects=True,
-        event_hooks={"response": [_refuse_plain_redirect]},
+        event_hooks={"request": [_require_https]},
         headers={"Accept-Encoding": "identity", "User-Agent": "classifier-fetch"},
     )
 
@@ -100,12 +114,6 @@ def download(source: Source, address: HttpsUri, folder: Path, client: httpx2.Cli
         part.unlink(missing_ok=True)
     _log.info("fetched", file=source.name, source=printable(address.url), bytes=target.stat().st_size)
     return target
-
-
-def digest_file(path: Path) -> str:
-    """Return a file's SHA-256 in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def printable(url: str) -> str:
@@ -172,10 +180,10 @@ def _explained(source: Source, url: str) -> Iterator[None]:
         raise PassingError(_name(error)) from None
 
 
-def _refuse_plain_redirect(response: httpx2.Response) -> None:
-    following = response.next_request
-    if following is not None and following.url.scheme != "https":
-        raise httpx2.UnsupportedProtocol("redirected to an address that is not https", request=response.request)
+def _require_https(request: httpx2.Request) -> None:
+    """Refuse to go on where a redirect leads to an address that anybody could answer."""
+    if request.url.scheme != "https":
+        raise httpx2.UnsupportedProtocol("redirected to an address that is not https", request=request)
 
 
 def _name(error: Exception) -> str:

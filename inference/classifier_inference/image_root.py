@@ -46,7 +46,7 @@ def read_file(root: Path, path: str, limit_bytes: int) -> bytes:
             raise UnusablePathError("it names something that is no regular file")
         if status.st_size > limit_bytes:
             raise TooLargeError
-        with open(descriptor, "rb", closefd=False) as file:  # noqa: PTH123 - from a descriptor
+        with open(descriptor, "rb", closefd=False) as file:
             content = file.read(limit_bytes + 1)
     finally:
         os.close(descriptor)

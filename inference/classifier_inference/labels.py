@@ -1,11 +1,24 @@
-"""Labels from a file: one a line, or a JSON list. No I/O."""
+"""Labels: from the object, or from a file with one a line, or with a JSON list."""
 
 import json
+from pathlib import Path
 
+from classifier_inference.spec import ClassifierSpec
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
 
 LIMIT_BYTES = 16 * 2**20
+
+
+def read_labels(spec: ClassifierSpec, path: Path | None) -> tuple[str, ...]:
+    """Return the labels from the object or their file. Raises StartError where there are none or they are malformed."""
+    if spec.model.labels.inline is not None:
+        return tuple(spec.model.labels.inline)
+    if path is None:
+        raise StartError(
+            Reason.LABELS_NOT_FOUND, "labels from a ConfigMap are read in a cluster only: give them inline or by uri"
+        )
+    return parse_labels(path.read_bytes())
 
 
 def parse_labels(content: bytes) -> tuple[str, ...]:

@@ -31,8 +31,12 @@ class ImageError(Exception):
     """The image can't be classified; the message says why."""
 
 
+class NotAnImageError(ImageError):
+    """The first bytes are no image's."""
+
+
 class BrokenImageError(ImageError):
-    """Not an image, or one whose bytes break off or contradict themselves."""
+    """An image whose bytes break off or contradict themselves."""
 
 
 class UnsupportedFormatError(ImageError):
@@ -127,7 +131,7 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 def _open_image(content: bytes, limits: Limits) -> Image.Image:
     found = image_header.sniff_format(content)
     if found is None:
-        raise BrokenImageError("the bytes are not those of an image")
+        raise NotAnImageError("the bytes are not those of one")
     if found not in limits.formats:
         raise UnsupportedFormatError(f"{found} images are not taken here; taken are {', '.join(limits.formats)}")
     size = image_header.read_webp_size(content) if found == "webp" else None

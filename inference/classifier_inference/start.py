@@ -1,4 +1,4 @@
-"""What the commands do: from a document to a process that serves it, or to a folder that holds its files."""
+"""From a document, and the places its files may lie, to a process that serves it."""
 
 import tempfile
 from pathlib import Path
@@ -34,16 +34,3 @@ def serve_document(
             return load_classifier(classifier, find_files(classifier.spec, locate), threads)
 
         return run_server(classifier, load, settings)
-
-
-def fetch_document(document: Path, folder: Path, ca_file: Path | None, retry_seconds: float, log: Path) -> int:
-    """Bring the document's files into a folder and leave a note of it; return the process's exit status."""
-    try:
-        classifier = read_document(document)
-        with fetch.make_client(ca_file) as client:
-            fetched = fetch.fetch_files(classifier.spec, folder, client, retry_seconds)
-    except StartError as error:
-        write_termination(error.failure, log)
-        return 1
-    write_termination(fetched, log)
-    return 0

@@ -68,7 +68,7 @@ def parse_body(body: bytes, content_type: str, limit_bytes: int) -> ImageBytes |
         return _judge_bytes(_parse_multipart(body, delimiter[1]), limit_bytes)
     if content_type.partition(";")[0].strip().lower() == "application/json":
         raise ProblemError(Kind.MALFORMED_JSON, 'JSON must be an object such as {"image_path": "cat.jpg"}')
-    raise ProblemError(Kind.NOT_AN_IMAGE, "the bytes are not those of an image")
+    raise ProblemError(Kind.NOT_AN_IMAGE, "the bytes are not those of one")
 
 
 def too_many_bytes(limit_bytes: int) -> ProblemError:

@@ -14,7 +14,7 @@ class Kind(Enum):
     """Every problem: the last part of its type, its status and its title."""
 
     EMPTY_BODY = "empty-body", 400, "The body is empty"
-    NOT_AN_IMAGE = "not-an-image", 400, "The body is not an image"
+    NOT_AN_IMAGE = "not-an-image", 400, "This is not an image"
     BROKEN_IMAGE = "broken-image", 400, "The image is damaged"
     OUTSIDE_IMAGE_ROOT = "outside-image-root", 403, "The path is outside the image root"
     IMAGE_ROOT_UNSET = "image-root-unset", 403, "Paths are not taken here"

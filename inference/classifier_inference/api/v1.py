@@ -16,7 +16,7 @@ from classifier_inference.api.resources import describe_health
 from classifier_inference.api.schemas import Health, InferenceInput, InferenceResponse
 from classifier_inference.classifier import Answer, LoadedClassifier
 from classifier_inference.pool import QueueFullError
-from classifier_inference.preprocess import ImageError, TooManyPixelsError, UnsupportedFormatError
+from classifier_inference.preprocess import ImageError, NotAnImageError, TooManyPixelsError, UnsupportedFormatError
 from classifier_inference.serving import Serving
 
 PREDICT_PATH = "/api/v1/predict"
@@ -117,6 +117,8 @@ def classify(loaded: LoadedClassifier, content: bytes) -> Answer:
         raise ProblemError(Kind.TOO_MANY_PIXELS, str(error)) from error
     except UnsupportedFormatError as error:
         raise ProblemError(Kind.UNSUPPORTED_FORMAT, str(error)) from error
+    except NotAnImageError as error:
+        raise ProblemError(Kind.NOT_AN_IMAGE, str(error)) from error
     except ImageError as error:
         raise ProblemError(Kind.BROKEN_IMAGE, str(error)) from error
 

@@ -78,7 +78,7 @@ def test_several_files_are_refused_in_so_many_words(client: httpx2.Client) -> No
         ("/etc/nothing-of-that-name", 403, "outside-image-root"),
         ("link-out.png", 403, "outside-image-root"),
         ("link-out-to-nothing.png", 403, "outside-image-root"),
-        ("text.jpg", 400, "broken-image"),
+        ("text.jpg", 400, "not-an-image"),
         ("sub", 422, "unusable-path"),
         ("pipe", 422, "unusable-path"),
         ("a\0b", 422, "unusable-path"),

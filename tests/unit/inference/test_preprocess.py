@@ -11,6 +11,7 @@ from PIL import Image
 
 from classifier_inference.preprocess import (
     BrokenImageError,
+    NotAnImageError,
     TooManyPixelsError,
     UnsupportedFormatError,
     measure,
@@ -199,8 +200,16 @@ def test_a_truncated_image_is_refused(kind: str) -> None:
         prepare(content[: len(content) // 2])
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"%PDF-1.7", b"\0" * 100, b"\xff\xd8\xff", b"GIF89a", b"BM"])
+@pytest.mark.parametrize("content", [b"", b"hello", b"%PDF-1.7", b"\0" * 100])
 def test_bytes_that_are_no_image_are_refused(content: bytes) -> None:
+    with pytest.raises(NotAnImageError):
+        prepare(content)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"II*\0", b"RIFF----WEBP"]
+)
+def test_bytes_that_only_start_like_an_image_are_refused(content: bytes) -> None:
     with pytest.raises(BrokenImageError):
         prepare(content)
 
