@@ -1,6 +1,7 @@
 """From a document, and the places its files may lie, to a process that serves it."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from classifier_inference import fetch
@@ -9,6 +10,7 @@ from classifier_inference.document import read_document
 from classifier_inference.server import run_server
 from classifier_inference.settings import Settings
 from classifier_inference.sources import Source, find_files, in_folder, on_this_machine
+from classifier_inference.spec import Classifier
 from classifier_inference.termination_log import StartError, write_termination
 from classifier_inference.uri import HttpsUri
 
@@ -22,15 +24,19 @@ def serve_document(
     except StartError as error:
         write_termination(error.failure, settings.termination_log)
         return 1
+    if files is not None:
+        return _serve(classifier, in_folder(files), settings)
     with tempfile.TemporaryDirectory(prefix="classifier-") as folder:
 
         def download(source: Source, address: HttpsUri) -> Path:
             with fetch.make_client(ca_file) as client:
                 return fetch.download(source, address, Path(folder), client, fetch.RETRY_SECONDS)
 
-        locate = in_folder(files) if files is not None else on_this_machine(images, download)
+        return _serve(classifier, on_this_machine(images, download), settings)
 
-        def load(threads: int) -> LoadedClassifier:
-            return load_classifier(classifier, find_files(classifier.spec, locate), threads)
 
-        return run_server(classifier, load, settings)
+def _serve(classifier: Classifier, locate: Callable[[Source], Path], settings: Settings) -> int:
+    def load(threads: int) -> LoadedClassifier:
+        return load_classifier(classifier, find_files(classifier.spec, locate), threads)
+
+    return run_server(classifier, load, settings)

@@ -1,7 +1,6 @@
 """What health tells of the machine and the model."""
 
 import shutil
-import tempfile
 
 import psutil
 
@@ -18,7 +17,7 @@ def describe_health(serving: Serving) -> Health:
     loaded = serving.loaded
     status = "loading" if loaded is None else "draining" if serving.draining else "serving"
     used, total = read_memory()
-    disk = shutil.disk_usage(tempfile.gettempdir())
+    disk = shutil.disk_usage("/")
     return Health(
         status=status,
         model=_describe_model(serving),

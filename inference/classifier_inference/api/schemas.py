@@ -96,5 +96,5 @@ class Health(BaseModel):
     model: LoadedModel | None = Field(description="Null while it is being loaded.")
     cpu: Cpu
     memory: Usage
-    disk: Usage = Field(description="The filesystem that holds temporary files.")
+    disk: Usage = Field(description="The root filesystem.")
     gpu: GpuHealth
