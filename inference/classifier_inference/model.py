@@ -14,6 +14,7 @@ from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
 
 onnxruntime.disable_telemetry_events()
+onnxruntime.set_default_logger_severity(3)
 
 _DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 _ERRORS: tuple[type[Exception], ...] = (

@@ -11,7 +11,7 @@ import classifier_inference
 from classifier_inference.api import health, v1
 from classifier_inference.api.middleware import RequestMiddleware, RootPathMiddleware
 from classifier_inference.api.problem import Kind, ProblemError, render_problem
-from classifier_inference.api.schemas import Problem
+from classifier_inference.api.schemas import InferenceInput, Problem
 from classifier_inference.serving import Serving
 
 _KINDS = {404: Kind.NO_SUCH_ROUTE, 405: Kind.METHOD_NOT_ALLOWED}
@@ -62,9 +62,9 @@ async def _answer_nobody(request: Request, error: Exception) -> Response:
 
 
 def _document(api: FastAPI) -> None:
-    """Put the schema of problems, which no route returns by type, where their descriptions look for it."""
+    """Put the schemas that no route takes or returns by type where the routes' descriptions look for them."""
     schema = get_openapi(title=api.title, version=api.version, summary=api.summary, routes=api.routes)
-    schema["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    schema["components"]["schemas"] |= {kind.__name__: kind.model_json_schema() for kind in (InferenceInput, Problem)}
 
     def openapi() -> dict[str, object]:
         return schema

@@ -13,7 +13,7 @@ from classifier_inference import image_root
 from classifier_inference.api.body import ImageBytes, ImagePath, parse_body, read_body, too_many_bytes
 from classifier_inference.api.problem import Kind, ProblemError, document_problems
 from classifier_inference.api.resources import describe_health
-from classifier_inference.api.schemas import Health, InferenceInput, InferenceResponse
+from classifier_inference.api.schemas import Health, InferenceResponse
 from classifier_inference.classifier import Answer, LoadedClassifier
 from classifier_inference.pool import QueueFullError
 from classifier_inference.preprocess import ImageError, NotAnImageError, TooManyPixelsError, UnsupportedFormatError
@@ -31,7 +31,7 @@ _BODY: dict[str, Any] = {
             "multipart/form-data": {
                 "schema": {"type": "object", "required": ["file"], "properties": {"file": _BINARY["schema"]}}
             },
-            "application/json": {"schema": InferenceInput.model_json_schema()},
+            "application/json": {"schema": {"$ref": "#/components/schemas/InferenceInput"}},
             "image/*": _BINARY,
             "application/octet-stream": _BINARY,
         },

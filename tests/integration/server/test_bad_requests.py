@@ -149,6 +149,14 @@ def test_a_client_that_sends_it_all_first_still_reads_the_answer(client: httpx2.
     expect(client.post(PREDICT, content=b"\xff" * (2 * LIMIT)), 413, "too-many-bytes")
 
 
+def test_a_refused_connection_is_closed_and_not_reset(server: Server, client: httpx2.Client) -> None:
+    body = b"\xff" * (2 * LIMIT)
+    with server.connect() as connection:
+        connection.sendall(f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        assert read_answer(connection)[0] == 413
+        assert connection.recv(1) == b""
+
+
 def test_a_client_that_waits_for_leave_is_refused_without_it(server: Server, client: httpx2.Client) -> None:
     with server.connect() as connection:
         head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: {2 * LIMIT}\r\nExpect: 100-continue\r\n\r\n"

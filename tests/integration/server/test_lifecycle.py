@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -70,6 +71,7 @@ def test_sigterm_drains_then_ends_well(start: Start) -> None:
     with server.client() as client:
         assert "Connection" not in client.post(PREDICT, content=make_image("blue")).headers
         server.send(signal.SIGTERM)
+        sent = time.monotonic()
         wait_for_status(server, "/readyz", 503)
         answer = client.post(PREDICT, content=make_image("blue"))
         assert answer.json()["predictions"][0]["label"] == "blue"
@@ -78,6 +80,7 @@ def test_sigterm_drains_then_ends_well(start: Start) -> None:
         health = client.get("/api/v1/health")
         assert (health.status_code, health.json()["status"]) == (200, "draining")
     assert server.end() == 0
+    assert time.monotonic() - sent >= 2
     assert "Traceback" not in server.text
 
 

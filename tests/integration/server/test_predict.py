@@ -153,7 +153,9 @@ def test_every_status_is_documented(client: httpx2.Client) -> None:
     statuses = {str(kind.status) for kind in Kind} - {"405"}
     assert set(predict["responses"]) == statuses | {"200"}
     assert set(predict["requestBody"]["content"]) >= {"application/json", "multipart/form-data", "image/*"}
-    assert {"InferenceResponse", "PredictionResult", "Problem", "Health"} <= set(schema["components"]["schemas"])
+    assert {"InferenceInput", "InferenceResponse", "PredictionResult", "Problem", "Health"} <= set(
+        schema["components"]["schemas"]
+    )
     documented = {slug for answer in predict["responses"].values() for slug in read_examples(answer)}
     assert documented == {kind.slug for kind in Kind} - {"no-such-route", "method-not-allowed"}
 
