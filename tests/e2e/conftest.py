@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from tests.e2e import environment
 from tests.e2e.cluster import Cluster
 from tests.e2e.environment import Authority, Images
-from tests.e2e.outage import Outage
+from tests.e2e.outage import NAMESPACE, Outage
 
 LAST = ["test_releases", "test_at_rest", "test_outage", "test_crd"]
 """What takes the operator, and then the CRD, away from the others."""
@@ -20,6 +20,20 @@ LAST = ["test_releases", "test_at_rest", "test_outage", "test_crd"]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LAST.index(item.path.stem) if item.path.stem in LAST else -1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the operator said, and what there was, beside what failed."""
+    report = yield
+    arguments: dict[str, object] = getattr(item, "funcargs", {})
+    cluster, namespace = arguments.get("cluster"), arguments.get("namespace")
+    if report.failed and isinstance(cluster, Cluster):
+        logs = ["kubectl", "-n", environment.SYSTEM, "logs", f"deployment/{environment.OPERATOR}", "--tail=40"]
+        report.sections.append(("the operator's log", cluster.run(*logs, check=False).stdout))
+        there = ["kubectl", "-n", str(namespace), "get", "all", "-o", "wide"]
+        report.sections.append(("what there is", cluster.run(*there, check=False).stdout))
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -81,10 +95,13 @@ def operator(cluster: Cluster, chart_values: list[str]) -> Cluster:
 def outage(operator: Cluster, images: Images, folder: Path) -> Iterator[Outage]:
     """Three minutes of an API server that fails, which begin here: other tests go on meanwhile."""
     environment.uninstall_every_operator(operator)
+    environment.create_namespace(operator, NAMESPACE)
     begun = Outage(operator, images, folder)
-    begun.start()
-    yield begun
-    begun.stop()
+    try:
+        begun.start()
+        yield begun
+    finally:
+        begun.stop()
 
 
 @pytest.fixture

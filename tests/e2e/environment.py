@@ -121,10 +121,10 @@ def chart_values(built: Images, authority: Authority) -> list[str]:
     return [argument for name, value in values.items() for argument in ("--set-string", f"{name}={value}")]
 
 
-def install_operator(cluster: Cluster, release: str, namespace: str, *values: str) -> str:
+def install_operator(cluster: Cluster, release: str, namespace: str, *values: str, chart: Path = CHART) -> str:
     """Install or upgrade a release, wait until it runs, and return what helm said."""
     return cluster.run(
-        "helm", "upgrade", "--install", release, str(CHART), "--namespace", namespace, "--create-namespace",
+        "helm", "upgrade", "--install", release, str(chart), "--namespace", namespace, "--create-namespace",
         "--wait", "--timeout", "90s", *values,
     ).stdout  # fmt: skip
 

@@ -24,10 +24,13 @@ class FaultyProxy:
         self.failed = 0
         self.cut = 0
         self._random = random.Random(4)  # noqa: S311
-        self._upstream = httpx2.AsyncClient(base_url=server, verify=tls, timeout=None, trust_env=False)
-        config = uvicorn.Config(self._serve, host="127.0.0.1", port=0, log_level="critical", lifespan="off", ws="none")
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run)
+        self._upstream = httpx2.AsyncClient(
+            base_url=server, verify=tls, timeout=None, limits=httpx2.Limits(), trust_env=False
+        )  # fmt: skip
+        self._server = uvicorn.Server(
+            uvicorn.Config(self._serve, interface="asgi3", port=0, log_level="critical", lifespan="off", ws="none")
+        )
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
     def start(self) -> str:
         """Return the proxy's URL once it answers."""
@@ -40,6 +43,10 @@ class FaultyProxy:
     def stop(self) -> None:
         self._server.force_exit = self._server.should_exit = True
         self._thread.join()
+
+    async def _run(self) -> None:
+        async with self._upstream:
+            await self._server.serve()
 
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         body = await _read(receive)

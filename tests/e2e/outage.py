@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import IO
 
 import yaml
 
@@ -28,45 +27,31 @@ class Outage:
         self.cluster = cluster
         self.log = folder / "operator-in-outage.log"
         self.proxy = FaultyProxy(cluster.server, cluster.tls)
-        self._images, self._folder = images, folder
-        self._thread = threading.Thread(target=self._happen)
+        self._story = threading.Thread(target=self._happen)
         self._ended = threading.Event()
-        self._log: IO[str] | None = None
+        command = [sys.executable, str(environment.ROOT / "operator" / "main.py")]
+        variables = _operator_environment(images, folder, self.proxy.start())
+        with self.log.open("w") as log:
+            self.operator = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
 
     def start(self) -> None:
-        """Start the operator while all is well; the faults begin with the thread."""
-        environment.create_namespace(self.cluster, NAMESPACE)
-        kubeconfig = self._folder / "through-the-proxy"
-        kubeconfig.write_text(yaml.safe_dump(_kubeconfig(self.proxy.start())))
-        settings = {
-            "KUBECONFIG": str(kubeconfig),
-            "OPERATOR_WATCH_NAMESPACE": NAMESPACE,
-            "OPERATOR_SERVER_IMAGE_CPU": self._images.server,
-            "OPERATOR_SERVER_IMAGE_GPU": self._images.gpu,
-            "OPERATOR_METRICS_PORT": "19090",
-            "OPERATOR_LIVENESS_PORT": "18081",
-            "PYTHONPATH": f"{environment.ROOT}/operator:{environment.ROOT}/inference",
-        }
-        self._log = self.log.open("w")
-        command = [sys.executable, str(environment.ROOT / "operator" / "main.py")]
-        self.operator = subprocess.Popen(command, env={**os.environ, **settings}, stdout=self._log, stderr=self._log)
+        """Apply eight objects while all is well; then the faults begin."""
         self.cluster.apply(*(self._object(n) for n in range(8)))
         for n in range(8):
             self.cluster.until("deployments", NAMESPACE, f"c{n}", lambda found: found is not None)
-        self._thread.start()
+        self._story.start()
 
     def join(self) -> None:
         """Wait for the end of the outage; the operator goes on."""
-        self._thread.join()
+        self._story.join()
 
     def stop(self) -> None:
         self._ended.set()
-        self._thread.join()
+        if self._story.ident is not None:
+            self._story.join()
         self.operator.terminate()
         self.operator.wait()
         self.proxy.stop()
-        if self._log is not None:
-            self._log.close()
 
     def _happen(self) -> None:
         started = time.monotonic()
@@ -113,6 +98,21 @@ LEFT = {"c0": 3, "c1": 1, "c2": 2, "c3": 2, "c5": 3, "c7": 1, "c8": 2}
 """The objects that there are after it all, and the topK that each asks for."""
 
 GONE = ("c4", "c6")
+
+
+def _operator_environment(images: Images, folder: Path, url: str) -> dict[str, str]:
+    kubeconfig = folder / "through-the-proxy"
+    kubeconfig.write_text(yaml.safe_dump(_kubeconfig(url)))
+    return {
+        **os.environ,
+        "KUBECONFIG": str(kubeconfig),
+        "OPERATOR_WATCH_NAMESPACE": NAMESPACE,
+        "OPERATOR_SERVER_IMAGE_CPU": images.server,
+        "OPERATOR_SERVER_IMAGE_GPU": images.gpu,
+        "OPERATOR_METRICS_PORT": "19090",
+        "OPERATOR_LIVENESS_PORT": "18081",
+        "PYTHONPATH": f"{environment.ROOT}/operator:{environment.ROOT}/inference",
+    }
 
 
 def _kubeconfig(url: str) -> Object:

@@ -1,5 +1,8 @@
 """Releases of the chart: upgraded, uninstalled, installed under another name, two side by side."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from tests.e2e import environment
@@ -42,6 +45,17 @@ def test_an_upgrade_leaves_pods_alone_until_their_spec_changes(
     operator.until("imageclassifiers", served, "photos", ready)
     operator.until_some("pods", served, "imageclassifier.dev/classifier=photos",
                         lambda pod: pod["spec"]["containers"][0]["image"] == images.next_server)  # fmt: skip
+
+
+def test_an_upgrade_upgrades_the_crd(operator: Cluster, chart_values: list[str], tmp_path: Path) -> None:
+    newer = shutil.copytree(environment.CHART, tmp_path / "chart")
+    crd = newer / "files" / "crd.yaml"
+    crd.write_text(crd.read_text().replace("shortNames:\n", "shortNames:\n    - newer\n", 1))
+    install_operator(operator, RELEASE, SYSTEM, *chart_values, chart=newer)
+    found = operator.get("customresourcedefinitions", "", CRD)
+    assert found is not None
+    assert "newer" in found["spec"]["names"]["shortNames"]
+    install_operator(operator, RELEASE, SYSTEM, *chart_values)
 
 
 def test_uninstalling_leaves_the_classifiers_serving_and_another_name_takes_them_over(
