@@ -2,9 +2,19 @@
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 
+from classifier_inference.duration import DURATION_PATTERN, parse_duration, render_duration
 from classifier_inference.quantity import QUANTITY_PATTERN, parse_quantity
 from classifier_inference.uri import parse_uri
 
@@ -45,6 +55,14 @@ Whole = Annotated[int, BeforeValidator(_whole), WithJsonSchema(QUANTITY_SCHEMA)]
 
 Quantity = Annotated[str, BeforeValidator(_checked_quantity), WithJsonSchema(QUANTITY_SCHEMA)]
 """A Kubernetes quantity; kept as it was written."""
+
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    PlainSerializer(render_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "maxLength": 32}),
+]
+"""A length of time such as 60s or 1h30m; kept in seconds."""
 
 URI_RULES: list[JsonValue] = [
     {

@@ -21,6 +21,7 @@ from classifier_inference.fields import (
     cel_exactly_one,
     require_one,
 )
+from classifier_inference.tracking_spec import PredictionLog, Storage, Tracking
 
 API_VERSION = "imageclassifier.dev/v1alpha1"
 KIND = "ImageClassifier"
@@ -250,7 +251,14 @@ class Runtime(Document):
 
 
 class ClassifierSpec(Document):
-    """What a server needs to know to answer."""
+    """What a server needs to know to answer, and to log what it answered."""
+
+    model_config = cel(
+        (
+            "!has(self.predictionLog) || has(self.tracking) && has(self.tracking.mode) && self.tracking.mode != 'None'",
+            "predictionLog needs tracking with mode Managed or External",
+        )
+    )
 
     model: Model
     preprocess: Preprocess = Field(default=Preprocess(), description="Default: that of ImageNet models.")
@@ -260,6 +268,15 @@ class ClassifierSpec(Document):
         default=[], max_length=16, description="Golden images that gate readiness. Default: none."
     )
     runtime: Runtime = Field(default=Runtime(), description="The device that runs the model, and what it is given.")
+    tracking: Tracking = Field(default=Tracking(), description="The MLflow server that predictions are logged to.")
+    storage: Storage = Field(default=Storage(), description="The S3 store that artifacts lie in.")
+    prediction_log: PredictionLog = Field(default=PredictionLog(), description="What is logged. Needs tracking.")
+
+    @model_validator(mode="after")
+    def _log_has_somewhere_to_go(self) -> Self:
+        if self.tracking.mode == "None" and "prediction_log" in self.model_fields_set:
+            raise ValueError("predictionLog needs tracking with mode Managed or External")
+        return self
 
     @model_validator(mode="after")
     def _self_test_labels_exist(self) -> Self:

@@ -6,6 +6,7 @@ null as a type. There are no defaults in it: an object keeps what its author wro
 
 from typing import Any
 
+from classifier_inference.tracking_spec import MANAGED_PREFIX
 from classifier_operator.spec import GROUP, KIND, NAME_LIMIT, NAME_PATTERN, PLURAL, VERSION, ImageClassifierSpec
 
 Schema = dict[str, Any]
@@ -99,7 +100,11 @@ def _build_version(kubernetes_types: Schema) -> Schema:
                         "rule": f"self.metadata.name.size() <= {NAME_LIMIT} && "
                         f"self.metadata.name.matches('{NAME_PATTERN}')",
                         "message": name_message,
-                    }
+                    },
+                    {
+                        "rule": f"!self.metadata.name.startsWith('{MANAGED_PREFIX}')",
+                        "message": f"names that begin with {MANAGED_PREFIX} are the operator's",
+                    },
                 ],
             }
         },

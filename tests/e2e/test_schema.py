@@ -8,7 +8,7 @@ from tests.e2e.cluster import Cluster, Object
 MALFORMED: dict[str, tuple[Object, str]] = {
     "unknown field": ({"replica": 2}, 'unknown field "spec.replica"'),
     "unknown nested field": ({"runtime": {"batching": {"maxSize": 8}}}, 'unknown field "spec.runtime.batching"'),
-    "field of a later version": ({"predictionLog": {"images": True}}, 'unknown field "spec.predictionLog"'),
+    "field of a later version": ({"autoscaling": {"max": 3}}, 'unknown field "spec.autoscaling"'),
     "two label sources": ({"model": {"labels": {"uri": "https://a/b"}}}, "spec.model.labels"),
     "no label source": ({"model": {"labels": {"inline": None}}}, "spec.model.labels"),
     "no model": ({"model": None}, "spec.model"),
@@ -24,6 +24,16 @@ MALFORMED: dict[str, tuple[Object, str]] = {
     "unknown device": ({"runtime": {"device": "tpu"}}, "spec.runtime.device"),
     "unknown strategy": ({"rollout": {"strategy": "Canary"}}, "spec.rollout.strategy"),
     "no predictions": ({"topK": 0}, "spec.topK"),
+    "log without tracking": ({"predictionLog": {"images": True}}, "predictionLog needs tracking"),
+    "MLflow without address": ({"tracking": {"mode": "External"}}, "mode External needs uri"),
+    "managed MLflow with an address": ({"tracking": {"mode": "Managed", "uri": "http://a"}}, "no other mode takes it"),
+    "store without bucket": (
+        {"storage": {"mode": "External", "endpoint": "http://a"}}, "mode External needs endpoint and bucket",
+    ),
+    "managed store with a Secret": ({"storage": {"mode": "Managed", "secret": "a"}}, "secret belongs to mode External"),
+    "wrong window": (
+        {"tracking": {"mode": "Managed"}, "predictionLog": {"window": "1 minute"}}, "spec.predictionLog.window",
+    ),
     "score over one": (
         {"selfTest": [{"image": {"uri": "https://a/b"}, "label": "red", "minScore": 2}]}, "spec.selfTest[0].minScore",
     ),
@@ -38,6 +48,10 @@ def test_a_malformed_object_is_refused_by_its_field(operator: Cluster, change: O
 @pytest.mark.parametrize("name", ["a" * 51, "has.dot", "1st"])
 def test_a_name_that_its_children_can_not_have_is_refused(operator: Cluster, name: str) -> None:
     assert "the name must be a DNS label of at most 50 characters" in operator.refuse(classifier(name, "default"))
+
+
+def test_a_name_that_shared_objects_have_is_refused(operator: Cluster) -> None:
+    assert "are the operator's" in operator.refuse(classifier("imageclassifier-mlflow", "default"))
 
 
 def test_a_name_of_fifty_characters_is_taken(operator: Cluster, namespace: str) -> None:
