@@ -1,4 +1,4 @@
-"""What `fetch` and `server` leave in /dev/termination-log, and how the operator reads it. No I/O.
+"""What `fetch`, `server` and `recorder` leave in /dev/termination-log, and how the operator reads it. No I/O.
 
 The kubelet copies that file into the pod's status, where it stays readable in `state` or `lastState`: the one way for
 a container to say what went wrong, or what it loaded, without asking anybody for anything.
@@ -48,7 +48,19 @@ class Fetched(BaseModel):
     bytes: int
 
 
-def render_termination(note: Failure | Fetched) -> str:
+class Lost(BaseModel):
+    """What ended with a pod that its recorder had not shipped, nor left on a volume: how many, records and images."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lost_predictions: int
+    lost_images: int
+
+
+Note = Failure | Fetched | Lost
+
+
+def render_termination(note: Note) -> str:
     """Return the note as JSON of at most 4096 bytes; a message that is too long is cut."""
     text = note.model_dump_json()
     excess = len(text.encode()) - LIMIT_BYTES
@@ -58,9 +70,9 @@ def render_termination(note: Failure | Fetched) -> str:
     return text
 
 
-def parse_termination(text: str) -> Failure | Fetched | None:
-    """Return what a termination message says, or None for one that neither `fetch` nor `server` wrote."""
-    for kind in (Failure, Fetched):
+def parse_termination(text: str) -> Note | None:
+    """Return what a termination message says, or None for one that no command of ours wrote."""
+    for kind in (Failure, Fetched, Lost):
         try:
             return kind.model_validate_json(text)
         except ValidationError:

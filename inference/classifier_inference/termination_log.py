@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from classifier_inference.termination import Failure, Fetched, Reason, render_termination
+from classifier_inference.termination import Failure, Note, Reason, render_termination
 
 
 class StartError(Exception):
@@ -14,7 +14,7 @@ class StartError(Exception):
         self.failure = Failure(reason=reason, message=message)
 
 
-def write_termination(note: Failure | Fetched, path: Path) -> None:
+def write_termination(note: Note, path: Path) -> None:
     """Write the note to the termination log; a failure goes to stderr too.
 
     Outside a pod there is no such file, and none is made: the kubelet makes it before the container starts.
