@@ -7,23 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier_inference.digest import check_digest
+from classifier_inference.digest import check_digest, combine_digests, list_model_files
 from classifier_inference.labels import read_labels
 from classifier_inference.model import Model
+from classifier_inference.prediction import Prediction
 from classifier_inference.preprocess import ImageError, normalise, prepare_image
 from classifier_inference.sources import Files
 from classifier_inference.spec import CHANNEL_COUNTS, Classifier, ClassifierSpec, Preprocess, SelfTest
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One class and how sure the model is of it, from 0 to 1."""
-
-    label: str
-    class_id: int
-    confidence: float
 
 
 @dataclass(frozen=True)
@@ -65,9 +57,10 @@ def load_classifier(classifier: Classifier, files: Files, threads: int) -> Loade
     spec = classifier.spec
     labels = read_labels(spec, files.labels)
     content = files.model.read_bytes()
-    sha256 = hashlib.sha256(content).hexdigest()
+    external = {name: path.read_bytes() for name, path in list_model_files(content, files.external).items()}
+    sha256 = _digest(content, external)
     check_digest(sha256, spec.model.sha256)
-    model = Model(content, input_shape(spec.preprocess), spec.runtime.device, threads)
+    model = Model(content, external, input_shape(spec.preprocess), spec.runtime.device, threads)
     if model.width != len(labels):
         raise StartError(
             Reason.LABELS_MISMATCH, f"the model has {model.width} classes and there are {len(labels)} labels"
@@ -83,6 +76,12 @@ def load_classifier(classifier: Classifier, files: Files, threads: int) -> Loade
     for number, (test, path) in enumerate(zip(spec.self_test, files.self_tests, strict=True)):
         run_self_test(loaded, number, test, path)
     return loaded
+
+
+def _digest(content: bytes, external: dict[str, bytes]) -> str:
+    """Return the digest of what will run: taken of the bytes, which the files may not hold any more."""
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in external.items()}
+    return combine_digests(hashlib.sha256(content).hexdigest(), digests)
 
 
 def input_shape(preprocess: Preprocess) -> tuple[int, ...]:
