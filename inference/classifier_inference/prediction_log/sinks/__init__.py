@@ -1,0 +1,1 @@
+"""Where the prediction log goes to: MLflow by its REST API, objects in S3."""

@@ -1,0 +1,42 @@
+"""Stores a run's artifacts where MLflow says that they belong: its `artifact_uri`."""
+
+from pathlib import Path
+
+from classifier_inference.log_state import SinkReason
+from classifier_inference.prediction_log.mlflow_client import MlflowClient
+from classifier_inference.prediction_log.sinks.errors import Sink, SinkError
+from classifier_inference.prediction_log.sinks.s3 import S3Store
+
+
+class ArtifactStore:
+    """S3 for `s3://` addresses, MLflow itself for `mlflow-artifacts:` ones; raises SinkError as they do."""
+
+    def __init__(self, mlflow: MlflowClient, s3: S3Store) -> None:
+        self._mlflow = mlflow
+        self._s3 = s3
+
+    def put(self, uri: str, content: bytes | Path) -> None:
+        """Store a file at an address; one that was there is replaced."""
+        if uri.startswith("s3://"):
+            self._s3.put(uri, content)
+        else:
+            self._mlflow.put_artifact(_require_proxied(uri), content)
+
+    def delete_folder(self, uri: str) -> None:
+        """Delete all that lies at an address; it is fine if nothing does."""
+        if uri.startswith("s3://"):
+            self._s3.delete_folder(uri)
+        else:
+            self._mlflow.delete_artifacts(_require_proxied(uri))
+
+
+def _require_proxied(uri: str) -> str:
+    if not uri.startswith("mlflow-artifacts:"):
+        scheme = uri.partition(":")[0] if ":" in uri else "a folder"
+        raise SinkError(
+            Sink.TRACKING,
+            SinkReason.REFUSED,
+            f"the experiment's artifacts lie at {scheme}, which only MLflow's own machine reaches: "
+            "start its server with --serve-artifacts, or with s3://… as --default-artifact-root",
+        )
+    return uri
