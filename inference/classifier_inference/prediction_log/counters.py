@@ -65,11 +65,10 @@ class Counters:
         """Note a record that was answered and may or may not get into the log."""
         self._store(replace(self._state, in_doubt=self._state.in_doubt | {request_id}))
 
-    def settle(self, request_ids: frozenset[UUID], dropped: int) -> None:
-        """Take records out of doubt and count how many were dropped, in one step."""
-        self._store(
-            replace(self._state, records=self._state.records + dropped, in_doubt=self._state.in_doubt - request_ids)
-        )
+    def settle(self, request_ids: frozenset[UUID], records: int, images: int = 0) -> None:
+        """Take records out of doubt and count what was dropped, in one step."""
+        state = self._state
+        self._store(Counts(state.records + records, state.images + images, state.in_doubt - request_ids))
 
     def close(self) -> None:
         """Let go of the file."""

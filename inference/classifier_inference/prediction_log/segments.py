@@ -154,7 +154,7 @@ def _settle_doubts(folder: Path, counters: Counters) -> None:
     doubted = counters.counts.in_doubt
     if doubted:
         found = {UUID(record.request_id) for path in list_open(folder) for record in read_records(path)}
-        counters.settle(doubted, dropped=len(doubted - found))
+        counters.settle(doubted, records=len(doubted - found))
 
 
 def _mend(path: Path, counters: Counters) -> None:

@@ -1,0 +1,273 @@
+"""The server's side of the spool: takes records and images, and never holds an answer up.
+
+A record goes through a queue to one thread, which writes what has gathered in one plain write, without fsync: what the
+kernel has taken is there after SIGKILL. An answer waits for that, for WAIT_SECONDS at most. Where the disk is slower
+than that, the answer leaves and its record is in doubt: counted as dropped if the process ends before the write does.
+Images follow from a second thread, which also seals windows, so that a sealed window has all its images.
+"""
+
+import os
+import queue
+import threading
+import time
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+
+from classifier_inference.prediction_log.counters import Counters, Counts
+from classifier_inference.prediction_log.segment import Segment, Write
+from classifier_inference.prediction_log.segments import (
+    COUNTERS,
+    Lock,
+    hold,
+    measure_folder,
+    recover_locked,
+    start_writing,
+)
+from classifier_inference.prediction_log.ticket import SpooledImage, Ticket
+from classifier_inference.request_id import make_uuid7
+
+WAIT_SECONDS = 0.005
+"""How long an answer waits for its record to be in the spool."""
+
+BUDGET_SHARE = 0.8
+"""How much of the spool is used: an emptyDir that grows over its size has its pod evicted."""
+
+IMAGE_SHARE = 0.9
+"""How much of that images may fill; the rest is left to records."""
+
+MOST_WAITING = 512
+"""How many records may wait for the disk. With a batch it must fit into what the counters can doubt."""
+
+BATCH = 64
+MOST_IMAGE_BYTES = 32 * 2**20
+"""How many bytes of images may wait for the disk, in memory."""
+
+MEASURE_SECONDS = 1.0
+
+_log = structlog.get_logger("spool")
+
+
+class SpoolTakenError(Exception):
+    """Another server writes to this folder."""
+
+
+class Spool:
+    """Writes one folder of a spool. `submit` and `reserve_image` may be called from any thread."""
+
+    def __init__(self, folder: Path, size_bytes: int, window_seconds: float, write: Write = os.write) -> None:
+        """Take the folder over. Raises SpoolTakenError, or OSError where it can't be written."""
+        self.folder = folder
+        self.budget_bytes = int(size_bytes * BUDGET_SHARE)
+        self.logged_records = 0
+        """How many records were written since the start."""
+        self.logged_images = 0
+        self._locks = _lock_folder(folder)
+        recover_locked(folder)
+        self._counters = Counters(folder / COUNTERS)
+        self._window_seconds = window_seconds
+        self._write = write
+        self._lock = threading.Lock()
+        self._records: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
+        self._images: queue.SimpleQueue[tuple[Segment, Ticket | None] | None] = queue.SimpleQueue()
+        self._segment: Segment | None = None
+        self._used = measure_folder(folder)
+        self._written = 0
+        self._waiting_image_bytes = 0
+        self._takes_all = True
+        self._measured_at = time.monotonic()
+        self._threads = [
+            threading.Thread(target=self._write_records, name="spool-records", daemon=True),
+            threading.Thread(target=self._write_images, name="spool-images", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def counts(self) -> Counts:
+        """What was dropped, since the folder was made."""
+        return self._counters.counts
+
+    @property
+    def used_bytes(self) -> int:
+        """How much disk the folder takes, to about a second ago."""
+        return self._used
+
+    def reserve_image(self, size: int) -> bool:
+        """Return whether there is room for an image; where there is none it is counted as dropped."""
+        with self._lock:
+            after = self._used + self._waiting_image_bytes + size
+            fits = after <= self.budget_bytes * IMAGE_SHARE
+            if fits and self._waiting_image_bytes + size <= MOST_IMAGE_BYTES:
+                self._waiting_image_bytes += size
+                return True
+            self._counters.add(images=1)
+            return False
+
+    def submit(self, request_id: UUID, line: bytes, image: SpooledImage | None) -> Ticket:
+        """Have a record written, and after it its image, for which there must be room (reserve_image)."""
+        ticket = Ticket(request_id, line, image)
+        if self._records.qsize() < MOST_WAITING:
+            self._records.put(ticket)
+        else:
+            self._settle([ticket], whole=0)
+        return ticket
+
+    async def confirm(self, ticket: Ticket) -> None:
+        """Return when the record is in the spool or counted, or after 5 ms at most."""
+        if not await ticket.wait(WAIT_SECONDS):
+            with self._lock:
+                if not ticket.done:
+                    ticket.doubted = True
+                    self._counters.doubt(ticket.request_id)
+
+    def close(self, seconds: float) -> bool:
+        """Write what waits, seal the window and let the folder go; return whether that could be done in time."""
+        deadline = time.monotonic() + seconds
+        self._records.put(None)
+        for thread in self._threads:
+            thread.join(max(0, deadline - time.monotonic()))
+        if any(thread.is_alive() for thread in self._threads):
+            return False
+        self._counters.close()
+        for lock in self._locks:
+            lock.release()
+        return True
+
+    def _write_records(self) -> None:
+        ended = False
+        while not ended:
+            batch, ended = self._gather()
+            if self._segment is not None and time.monotonic() >= self._segment.ends_at:
+                self._end_segment()
+            if batch:
+                self._write_batch(batch)
+        if self._segment is not None:
+            self._end_segment()
+        self._images.put(None)
+
+    def _gather(self) -> tuple[list[Ticket], bool]:
+        """Return what waits, and whether the end was asked for; waits for it, or for the window's end."""
+        segment = self._segment
+        timeout = None if segment is None else max(0, segment.ends_at - time.monotonic())
+        batch: list[Ticket] = []
+        try:
+            ticket = self._records.get(timeout=timeout)
+            while ticket is not None:
+                batch.append(ticket)
+                if len(batch) == BATCH:
+                    return batch, False
+                ticket = self._records.get_nowait()
+        except queue.Empty:
+            return batch, False
+        return batch, True
+
+    def _write_batch(self, batch: list[Ticket]) -> None:
+        room = self.budget_bytes - self._used
+        fitting = 0
+        while fitting < len(batch) and room >= len(batch[fitting].line):
+            room -= len(batch[fitting].line)
+            fitting += 1
+        whole = 0
+        if fitting:
+            try:
+                if self._segment is None:
+                    self._segment = self._begin_segment()
+                whole = self._segment.append(batch[:fitting])
+            except OSError as error:
+                _log.warning("the spool can't be written", error=str(error))
+        self._tell(whole == len(batch))
+        self._settle(batch, whole)
+
+    def _tell(self, takes_all: bool) -> None:
+        """Log a change between taking records and dropping them."""
+        if takes_all != self._takes_all:
+            self._takes_all = takes_all
+            note = _log.info if takes_all else _log.warning
+            note("takes records again" if takes_all else "full: drops records", used=self._used, of=self.budget_bytes)
+
+    def _settle(self, batch: list[Ticket], whole: int) -> None:
+        """Count what was dropped, then tell those that wait; the first `whole` were taken."""
+        taken, dropped = batch[:whole], batch[whole:]
+        with self._lock:
+            written = sum(len(ticket.line) for ticket in taken)
+            self._used += written
+            self._written += written
+            self.logged_records += whole
+            doubted = frozenset(ticket.request_id for ticket in batch if ticket.doubted)
+            lost_images = [ticket.image for ticket in dropped if ticket.image is not None]
+            if doubted or dropped:
+                self._counters.settle(doubted, len(dropped), len(lost_images))
+            self._waiting_image_bytes -= sum(len(image.content) for image in lost_images)
+            for ticket in taken:
+                ticket.taken = True
+            for ticket in batch:
+                ticket.done = True
+        for ticket in taken:
+            if ticket.image is not None and self._segment is not None:
+                self._images.put((self._segment, ticket))
+        for ticket in batch:
+            ticket.wake()
+
+    def _begin_segment(self) -> Segment:
+        window = make_uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+        return Segment(self.folder, window, time.monotonic() + self._window_seconds, self._write)
+
+    def _end_segment(self) -> None:
+        if self._segment is not None:
+            self._images.put((self._segment, None))
+            self._segment = None
+
+    def _write_images(self) -> None:
+        while True:
+            try:
+                item = self._images.get(timeout=MEASURE_SECONDS)
+            except queue.Empty:
+                self._measure()
+                continue
+            if item is None:
+                return
+            segment, ticket = item
+            if ticket is None:
+                self._seal(segment)
+            elif ticket.image is not None:
+                self._write_image(segment, ticket.request_id, ticket.image)
+            if time.monotonic() >= self._measured_at + MEASURE_SECONDS:
+                self._measure()
+
+    def _write_image(self, segment: Segment, request_id: UUID, image: SpooledImage) -> None:
+        written = segment.append_image(request_id, image, int(time.time()))
+        with self._lock:
+            self._waiting_image_bytes -= len(image.content)
+            self._used += written
+            self._written += written
+            self.logged_images += written > 0
+
+    def _seal(self, segment: Segment) -> None:
+        try:
+            segment.finish()
+        except OSError as error:
+            _log.warning("a window was left for the next start to seal", error=str(error))
+            return
+        if segment.missing_images:
+            with self._lock:
+                self._counters.add(images=segment.missing_images)
+
+    def _measure(self) -> None:
+        """See what the recorder has made room for."""
+        before = self._written
+        measured = measure_folder(self.folder)
+        with self._lock:
+            self._used = measured + self._written - before
+        self._measured_at = time.monotonic()
+
+
+def _lock_folder(folder: Path) -> list[Lock]:
+    holding = hold(folder)
+    writing = start_writing(folder) if holding is not None else None
+    if holding is None or writing is None:
+        if holding is not None:
+            holding.release()
+        raise SpoolTakenError(f"another server writes to {folder}")
+    return [holding, writing]
