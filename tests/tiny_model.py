@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import set_external_data
 from PIL import Image
 
 COLOURS = ["red", "green", "blue"]
@@ -57,6 +58,16 @@ def build_model(
     onnx.checker.check_model(model)
     content: bytes = model.SerializeToString()
     return content
+
+
+def build_external_model(location: str = "weights.bin", **options: Any) -> tuple[bytes, bytes]:
+    """The same model with `factor` in a file of its own: the ONNX file, and what belongs into the file `location`."""
+    model = onnx.load_from_string(build_model(**options))
+    (factor,) = (tensor for tensor in model.graph.initializer if tensor.name == "factor")
+    weights = bytes(factor.raw_data)
+    set_external_data(factor, location, offset=0, length=len(weights))
+    factor.ClearField("raw_data")
+    return model.SerializeToString(), weights
 
 
 def build_document(folder: Path, **changes: Any) -> dict[str, Any]:

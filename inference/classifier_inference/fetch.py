@@ -1,50 +1,44 @@
-"""Brings a classifier's files here by https and checks what can be checked before the server starts.
+"""Brings a classifier's files here and checks what can be checked before the server starts."""
 
-Addresses may hold a password or a token: messages name the host and the path alone.
-"""
-
-import socket
-import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http import HTTPStatus
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-import httpx2
 import structlog
 import tenacity
 
-from classifier_inference.digest import check_digest, digest_file
+from classifier_inference.digest import check_digest, digest_model, list_model_files, name_model_files
 from classifier_inference.document import read_document
 from classifier_inference.labels import read_labels
-from classifier_inference.sources import Source, find_files, in_folder, list_sources
+from classifier_inference.locate import LocatedModel, locate_model
+from classifier_inference.remote import PassingError, RefusedError, RemoteFile
+from classifier_inference.sources import (
+    EXTERNAL,
+    EXTERNAL_LIMIT_BYTES,
+    MODEL_FILE,
+    Source,
+    find_files,
+    in_folder,
+    list_sources,
+)
 from classifier_inference.spec import ClassifierSpec
+from classifier_inference.stores import Stores, find_places
 from classifier_inference.termination import Fetched, Reason
 from classifier_inference.termination_log import StartError, write_termination
-from classifier_inference.uri import FileUri, HttpsUri
+from classifier_inference.uri import FileUri, ImageUri
 
 RETRY_SECONDS = 30.0
-_TIMEOUT = httpx2.Timeout(15, connect=5)
-_PASSING = {
-    HTTPStatus.REQUEST_TIMEOUT,
-    HTTPStatus.TOO_EARLY,
-    HTTPStatus.TOO_MANY_REQUESTS,
-}
-"""Statuses under 500 that may be gone a moment later."""
-
+T = TypeVar("T")
 _log = structlog.get_logger("fetch")
-
-
-class PassingError(Exception):
-    """A download that failed, and may not fail the next time."""
 
 
 def fetch_document(document: Path, folder: Path, ca_file: Path | None, retry_seconds: float, log: Path) -> int:
     """Bring the document's files into a folder and leave a note of it; return the process's exit status."""
     try:
-        classifier = read_document(document)
-        with make_client(ca_file) as client:
-            fetched = fetch_files(classifier.spec, folder, client, retry_seconds)
+        spec = read_document(document).spec
+        with open_stores(spec, ca_file) as stores:
+            fetched = fetch_files(spec, folder, stores, retry_seconds)
     except StartError as error:
         write_termination(error.failure, log)
         return 1
@@ -52,158 +46,108 @@ def fetch_document(document: Path, folder: Path, ca_file: Path | None, retry_sec
     return 0
 
 
-def make_client(ca_file: Path | None) -> httpx2.Client:
-    """Return a client that trusts the system's certificate authorities, and those in the PEM file, if one is given."""
-    context = ssl.create_default_context()
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise StartError(Reason.SPEC_INVALID, f"the CA file {ca_file} can't be read: {error}") from None
-    return httpx2.Client(
-        verify=context,
-        timeout=_TIMEOUT,
-        follow_redirects=True,
-        event_hooks={"request": [_require_https]},
-        headers={"Accept-Encoding": "identity", "User-Agent": "classifier-fetch"},
-    )
+def open_stores(spec: ClassifierSpec, ca_file: Path | None) -> Stores:
+    """Return the stores that a classifier's addresses lead to."""
+    return Stores(find_places(spec, os.environ), ca_file)
 
 
-def fetch_files(spec: ClassifierSpec, folder: Path, client: httpx2.Client, retry_seconds: float) -> Fetched:
-    """Download what has an https address into the folder, and check model and labels, whoever brought them.
+def fetch_files(spec: ClassifierSpec, folder: Path, stores: Stores, retry_seconds: float) -> Fetched:
+    """Bring what is not in a container image into the folder, and check model and labels, whoever brought them.
 
     Raises StartError for what retrying can't mend, or what `retry_seconds` of it didn't.
     """
     for source in list_sources(spec):
         match source.address:
-            case HttpsUri() as address:
-                download(source, address, folder, client, retry_seconds)
+            case ImageUri():
+                continue
             case FileUri():
                 raise StartError(
                     Reason.SPEC_INVALID, f"{source.what} has a file: address, which only works without a cluster"
                 )
+            case _:
+                fetch_source(source, folder, stores, retry_seconds)
     files = find_files(spec, in_folder(folder))
     read_labels(spec, files.labels)
-    sha256 = digest_file(files.model)
+    sha256 = digest_model(files.model, files.external)
     check_digest(sha256, spec.model.sha256)
-    return Fetched(sha256=sha256, bytes=files.model.stat().st_size)
+    external = list_model_files(files.model.read_bytes(), files.external).values()
+    return Fetched(sha256=sha256, bytes=sum(path.stat().st_size for path in [files.model, *external]))
 
 
-def download(source: Source, address: HttpsUri, folder: Path, client: httpx2.Client, retry_seconds: float) -> Path:
+def fetch_source(source: Source, folder: Path, stores: Stores, retry_seconds: float) -> Path:
+    """Bring one file, and if it is the model every file that its graph names; return where it lies."""
+    address = source.address
+    if isinstance(address, ImageUri | FileUri):
+        raise TypeError(f"{address} is not fetched")
+    if source.name == MODEL_FILE:
+        located = retry(source, retry_seconds, lambda: locate_model(stores, address))
+        return fetch_model(source, located, folder, retry_seconds)
+    remote = retry(source, retry_seconds, lambda: stores.open_file(address))
+    return download(source, remote, folder / source.name, source.limit_bytes, retry_seconds)
+
+
+def fetch_model(source: Source, located: LocatedModel, folder: Path, retry_seconds: float) -> Path:
+    """Bring an ONNX file, and from the folder that it lies in every file that its graph names."""
+    model = download(source, located.file, folder / source.name, source.limit_bytes, retry_seconds)
+    left = EXTERNAL_LIMIT_BYTES
+    for name in name_model_files(model.read_bytes()):
+        if located.folder is None:
+            raise StartError(
+                Reason.MODEL_INVALID,
+                f"the model keeps tensors in {name}, beside it, which https:// doesn't bring: "
+                "use s3:// or models:/, or save it as one file",
+            )
+        target = folder / EXTERNAL / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        left -= download(source, located.folder.file(name), target, left, retry_seconds).stat().st_size
+    return model
+
+
+def download(source: Source, remote: RemoteFile, target: Path, limit_bytes: int, retry_seconds: float) -> Path:
     """Download one file, again with growing delay while the failure may pass; return where it lies.
 
     It gets its name only when it is whole.
     """
-    target = folder / source.name
-    part = folder / f".{source.name}.part"
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(PassingError),
-        wait=tenacity.wait_exponential_jitter(initial=0.5, max=8, jitter=0.5),
-        stop=tenacity.stop_before_delay(retry_seconds),
-        before_sleep=lambda state: _log.warning("retrying", file=source.name, why=str(_get_error(state))),
-        reraise=True,
-    )
+    part = target.with_name(f".{target.name}.part")
     try:
-        retrying(_download_once, source, address.url, part, client)
+        retry(source, retry_seconds, lambda: _download_once(remote, part, limit_bytes), at=remote.address)
         part.replace(target)
-    except PassingError as error:
-        raise StartError(source.unreachable, f"{source.what} at {printable(address.url)}: {error}") from None
     except OSError as error:
         raise StartError(source.unreachable, f"{source.what} can't be written: {error.strerror}") from None
     finally:
         part.unlink(missing_ok=True)
-    _log.info("fetched", file=source.name, source=printable(address.url), bytes=target.stat().st_size)
+    _log.info("fetched", file=target.name, source=remote.address, bytes=target.stat().st_size)
     return target
 
 
-def printable(url: str) -> str:
-    """Return a URL without what may be secret: user, password, query and fragment."""
-    parsed = httpx2.URL(url)
-    port = f":{parsed.port}" if parsed.port else ""
-    host = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
-    return f"{parsed.scheme}://{host}{port}{parsed.path}"
+def retry(source: Source, seconds: float, attempt: Callable[[], T], at: str | None = None) -> T:
+    """Return what the attempt returns, made again with growing delay while its failure may pass.
 
-
-def _download_once(source: Source, url: str, part: Path, client: httpx2.Client) -> None:
-    with _explained(source, url), client.stream("GET", url) as response, part.open("wb") as file:
-        _judge_status(source, url, response.status_code)
-        size = 0
-        for chunk in response.iter_bytes(2**20):
-            size += len(chunk)
-            if size > source.limit_bytes:
-                raise StartError(
-                    source.unreachable, f"{source.what} at {printable(url)} is over {source.limit_bytes} bytes"
-                )
-            file.write(chunk)
-
-
-def _judge_status(source: Source, url: str, status: int) -> None:
-    """Raise StartError for an answer that stays what it is, PassingError for one that may not."""
-    if status == HTTPStatus.OK:
-        return
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING:
-        raise PassingError(f"the server answered {_name_status(status)}")
-    gone = status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
-    raise StartError(
-        source.not_found if gone else source.unreachable,
-        f"{source.what} at {printable(url)}: the server answered {_name_status(status)}",
+    Raises StartError with the source's own reason for what doesn't.
+    """
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(PassingError),
+        wait=tenacity.wait_exponential_jitter(initial=0.5, max=8, jitter=0.5),
+        stop=tenacity.stop_before_delay(seconds),
+        before_sleep=lambda state: _log.warning("retrying", file=source.name, why=str(_get_error(state))),
+        reraise=True,
     )
-
-
-def _name_status(status: int) -> str:
     try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
+        return retrying(attempt)
+    except (PassingError, RefusedError) as error:
+        missing = isinstance(error, RefusedError) and error.missing
+        message = f"{source.what} at {at or source.address}: {error}"
+        raise StartError(source.not_found if missing else source.unreachable, message) from None
 
 
-@contextmanager
-def _explained(source: Source, url: str) -> Iterator[None]:
-    """Say what the client's exceptions mean, in words of our own: theirs may hold the whole address."""
-    try:
-        yield
-    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.TooManyRedirects) as error:
-        raise StartError(source.unreachable, f"{source.what} at {printable(url)}: {_name(error)}") from None
-    except httpx2.TransportError as error:
-        certificate = _find_cause(error, ssl.SSLCertVerificationError)
-        if isinstance(certificate, ssl.SSLCertVerificationError):
-            raise StartError(
-                source.unreachable,
-                f"{source.what} at {printable(url)}: its certificate is not trusted: {certificate.verify_message}",
-            ) from None
-        if _find_cause(error, socket.gaierror) is not None:
-            raise PassingError("the host's name can't be resolved") from None
-        if _find_cause(error, ConnectionRefusedError) is not None:
-            raise PassingError("the connection was refused") from None
-        raise PassingError(_name(error)) from None
-    except httpx2.DecodingError as error:
-        raise PassingError(_name(error)) from None
-
-
-def _require_https(request: httpx2.Request) -> None:
-    """Refuse to go on where a redirect leads to an address that anybody could answer."""
-    if request.url.scheme != "https":
-        raise httpx2.UnsupportedProtocol("redirected to an address that is not https", request=request)
-
-
-def _name(error: Exception) -> str:
-    names: dict[type[Exception], str] = {
-        httpx2.UnsupportedProtocol: "redirected to an address that is not https",
-        httpx2.TooManyRedirects: "redirected too often",
-        httpx2.InvalidURL: "the address is malformed",
-        httpx2.ConnectTimeout: "no connection within 5 s",
-        httpx2.ReadTimeout: "nothing came for 15 s",
-        httpx2.RemoteProtocolError: "the connection was closed before the end of the file",
-        httpx2.ReadError: "the connection broke off",
-    }
-    return next((text for kind, text in names.items() if isinstance(error, kind)), type(error).__name__)
-
-
-def _find_cause(error: BaseException, kind: type[BaseException]) -> BaseException | None:
-    found: BaseException | None = error
-    while found is not None and not isinstance(found, kind):
-        found = found.__cause__ or found.__context__
-    return found
+def _download_once(remote: RemoteFile, part: Path, limit_bytes: int) -> None:
+    with remote.read() as chunks, part.open("wb") as file:
+        size = 0
+        for chunk in chunks:
+            size += len(chunk)
+            if size > limit_bytes:
+                raise RefusedError(f"it is over {limit_bytes} bytes")
+            file.write(chunk)
 
 
 def _get_error(state: tenacity.RetryCallState) -> BaseException | None:

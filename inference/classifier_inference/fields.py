@@ -16,7 +16,7 @@ from pydantic.alias_generators import to_camel
 
 from classifier_inference.duration import DURATION_PATTERN, parse_duration, render_duration
 from classifier_inference.quantity import QUANTITY_PATTERN, parse_quantity
-from classifier_inference.uri import parse_uri
+from classifier_inference.uri import ModelsUri, parse_uri
 
 
 def _whole(text: str | int) -> int:
@@ -29,11 +29,6 @@ def _whole(text: str | int) -> int:
 def _checked_quantity(text: str | int) -> str:
     parse_quantity(text)
     return str(text)
-
-
-def _checked_uri(uri: str) -> str:
-    parse_uri(uri)
-    return uri
 
 
 def cel(*rules: tuple[str, str]) -> ConfigDict:
@@ -64,17 +59,47 @@ Duration = Annotated[
 ]
 """A length of time such as 60s or 1h30m; kept in seconds."""
 
-URI_RULES: list[JsonValue] = [
-    {
-        "rule": r"self.startsWith('https://') || self.matches('^image://\\S*[^\\s/:@]+[:@][^\\s/@]+/[^\\s:@]+$')",
-        "message": "use image://reference:tag/path or https://host/path (file: works with no cluster alone)",
-    }
-]
-Uri = Annotated[
-    str,
-    AfterValidator(_checked_uri),
-    Field(min_length=1, max_length=2048, json_schema_extra={"x-kubernetes-validations": URI_RULES}),
-]
+_IMAGE_PATTERN = r"image://\\S*[^\\s/:@]+[:@][^\\s/@]+/[^\\s:@]+"
+_S3_PATTERN = r"s3://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]/[^\\s/](\\S*[^\\s/])?"
+_VERSION_PATTERN = r"models:/[^\\s/:@]([^/:@\\n\\r]*[^\\s/:@])?(/[1-9][0-9]{0,9}|@[A-Za-z_][-.\\w]*)"
+
+
+def _make_uri_rules(models: str, written: str) -> list[JsonValue]:
+    pattern = f"^({_IMAGE_PATTERN}|{_S3_PATTERN}|{models})$"
+    message = f"use image://reference:tag/path, https://…, s3://bucket/key or {written} (file: works without a cluster)"
+    return [{"rule": f"self.startsWith('https://') || self.matches('{pattern}')", "message": message}]
+
+
+URI_RULES = _make_uri_rules(rf"{_VERSION_PATTERN}/[^\\s/](\\S*[^\\s/])?", "models:/name@alias/path")
+MODEL_URI_RULES = _make_uri_rules(_VERSION_PATTERN, "models:/name/version, models:/name@alias")
+
+
+def _checked_uri(uri: str) -> str:
+    address = parse_uri(uri)
+    if isinstance(address, ModelsUri) and not address.path:
+        raise ValueError(f"{uri!r} names a model: add the path of a file of it, as in {uri}/labels.txt")
+    return uri
+
+
+def _checked_model_uri(uri: str) -> str:
+    address = parse_uri(uri)
+    if isinstance(address, ModelsUri) and address.path:
+        raise ValueError(
+            f"{uri!r} names a file of a model: leave /{address.path} out, MLmodel says which is the ONNX one"
+        )
+    return uri
+
+
+def _make_uri_field(rules: list[JsonValue]) -> Any:
+    return Field(min_length=1, max_length=2048, json_schema_extra={"x-kubernetes-validations": rules})
+
+
+Uri = Annotated[str, AfterValidator(_checked_uri), _make_uri_field(URI_RULES)]
+"""The address of a file."""
+
+ModelUri = Annotated[str, AfterValidator(_checked_model_uri), _make_uri_field(MODEL_URI_RULES)]
+"""The address of a model: a file, or a version in MLflow's registry."""
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Label = Annotated[str, Field(min_length=1, max_length=256)]
 Size = Annotated[int, Field(ge=1, le=8192)]

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,17 @@ _ERRORS: tuple[type[Exception], ...] = (
 class Model:
     """A loaded model: takes a batch of one, gives one probability a class. Safe to call from many threads."""
 
-    def __init__(self, content: bytes, shape: tuple[int, ...], device: str, threads: int) -> None:
+    def __init__(
+        self, content: bytes, external: Mapping[str, bytes], shape: tuple[int, ...], device: str, threads: int
+    ) -> None:
         """Load the ONNX file's content and run it on inputs of `shape` to warm it up.
+
+        `external` holds the content of every file that its graph names.
 
         Raises StartError: ModelInvalid for one that doesn't load, run or fit; DeviceUnavailable where CUDA was asked
         for and doesn't run it.
         """
-        self._session = _make_session(content, device, threads)
+        self._session = _make_session(content, external, device, threads)
         self._input, self._dtype = _check_inputs(self._session, shape)
         self._output = _name_output(self._session)
         outputs = [self._run_checked(values) for values in make_probes(shape)]
@@ -85,7 +90,7 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(powers / powers.sum())
 
 
-def _make_session(content: bytes, device: str, threads: int) -> Any:
+def _make_session(content: bytes, external: Mapping[str, bytes], device: str, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
@@ -94,7 +99,10 @@ def _make_session(content: bytes, device: str, threads: int) -> Any:
         _require_cuda()
         providers = [CUDA_PROVIDER, CPU_PROVIDER]
     try:
-        # From bytes, not from a path: what runs is what the digest was taken of, with no further files beside it.
+        # From bytes, not from paths: what runs is what the digest was taken of.
+        options.add_external_initializers_from_files_in_memory(
+            list(external), list(external.values()), [len(data) for data in external.values()]
+        )
         with contextlib.redirect_stdout(io.StringIO()):
             session = onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=False)
     except _ERRORS as error:

@@ -8,10 +8,17 @@ from classifier_inference import labels
 from classifier_inference.spec import ClassifierSpec
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
-from classifier_inference.uri import Address, FileUri, HttpsUri, ImageUri, parse_uri
+from classifier_inference.uri import Address, FileUri, ImageUri, parse_uri
 
 MODEL_LIMIT_BYTES = 2 * 2**30
 """Protobuf's bound, and so that of an ONNX file."""
+
+EXTERNAL_LIMIT_BYTES = 16 * 2**30
+"""The bound of all files together that an ONNX file's graph names."""
+
+MODEL_FILE = "model.onnx"
+EXTERNAL = "external"
+"""The folder of these files, beside model.onnx."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,8 @@ class Files:
     """Where the files of a classifier lie on this machine."""
 
     model: Path
+    external: Path
+    """The folder that the files which the model's graph names are relative to."""
     labels: Path | None
     """None where the labels stand in the object."""
     self_tests: tuple[Path, ...]
@@ -41,7 +50,7 @@ class Files:
 def list_sources(spec: ClassifierSpec) -> list[Source]:
     """Return the model, the labels if they have an address, and the self-tests' images in their order."""
     model = Source(
-        name="model.onnx",
+        name=MODEL_FILE,
         what="the model",
         address=parse_uri(spec.model.uri),
         limit_bytes=MODEL_LIMIT_BYTES,
@@ -83,8 +92,11 @@ def _list_self_tests(spec: ClassifierSpec) -> list[Source]:
 def find_files(spec: ClassifierSpec, locate: Callable[[Source], Path]) -> Files:
     """Return where every file lies. Raises StartError for the first that isn't there."""
     found = {source.name: _require_file(source, locate(source)) for source in list_sources(spec)}
+    model = found[MODEL_FILE]
+    on_this_machine = isinstance(parse_uri(spec.model.uri), FileUri)
     return Files(
-        model=found["model.onnx"],
+        model=model,
+        external=model.parent if on_this_machine else model.parent / EXTERNAL,
         labels=found.get("labels"),
         self_tests=tuple(found[f"selftest-{number}"] for number in range(len(spec.self_test))),
     )
@@ -95,8 +107,8 @@ def in_folder(folder: Path) -> Callable[[Source], Path]:
     return lambda source: folder / source.name
 
 
-def on_this_machine(images: Path | None, download: Callable[[Source, HttpsUri], Path]) -> Callable[[Source], Path]:
-    """Return a `locate` for a machine without a cluster.
+def on_this_machine(images: Path | None, download: Callable[[Source], Path]) -> Callable[[Source], Path]:
+    """Return a `locate` for a machine without a cluster, where `download` brings what has to be brought.
 
     The files of a container image are looked for under `images`, in a folder of the image's reference.
     """
@@ -105,8 +117,6 @@ def on_this_machine(images: Path | None, download: Callable[[Source, HttpsUri], 
         match source.address:
             case FileUri(path):
                 return path
-            case HttpsUri() as address:
-                return download(source, address)
             case ImageUri(reference, path):
                 if images is None:
                     raise StartError(
@@ -115,6 +125,8 @@ def on_this_machine(images: Path | None, download: Callable[[Source, HttpsUri], 
                         "name a folder that holds the files of images by --images",
                     )
                 return images / reference / path.lstrip("/")
+            case _:
+                return download(source)
 
     return locate
 

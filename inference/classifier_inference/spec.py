@@ -13,7 +13,6 @@ from classifier_inference.fields import (
     HeightWidth,
     Label,
     Quantity,
-    Sha256,
     Size,
     Uri,
     Whole,
@@ -21,6 +20,7 @@ from classifier_inference.fields import (
     cel_exactly_one,
     require_one,
 )
+from classifier_inference.model_spec import Model
 from classifier_inference.tracking_spec import PredictionLog, Storage, Tracking
 
 API_VERSION = "imageclassifier.dev/v1alpha1"
@@ -31,50 +31,6 @@ CLUSTER_FIELDS = frozenset({"replicas", "rollout", "route", "pod"})
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_STD = [0.229, 0.224, 0.225]
 CHANNEL_COUNTS = {"RGB": 3, "BGR": 3, "L": 1}
-
-
-class KeyRef(Document):
-    """One key of a ConfigMap in the object's namespace."""
-
-    name: str = Field(min_length=1, max_length=253, description="The ConfigMap.")
-    key: str = Field(min_length=1, max_length=253, description="The key in its data.")
-
-
-class Labels(Document):
-    """Where the labels come from: exactly one of inline, configMap and uri. The n-th label names the n-th class."""
-
-    model_config = cel_exactly_one("uri", "configMap", "inline")
-
-    uri: Uri | None = Field(default=None, description="A text file, one label a line, or a JSON list of strings.")
-    config_map: KeyRef | None = Field(
-        default=None, description="A ConfigMap's key with one label a line, or a JSON list; copied into the revision."
-    )
-    inline: list[Label] | None = Field(
-        default=None, min_length=1, max_length=25000, description="The labels, in the order of the model's classes."
-    )
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        return require_one(self, "uri", "configMap", "inline")
-
-
-class Model(Document):
-    """The ONNX model and the labels it is bound to."""
-
-    uri: Uri = Field(
-        description="Where the ONNX file is: image://reference:tag/path (a container image), https://…, "
-        "or, with no cluster, file:path."
-    )
-    sha256: Sha256 | None = Field(
-        default=None, description="The ONNX file's digest, checked before it is loaded. Absent: reported, not checked."
-    )
-    version: str = Field(
-        default="1",
-        min_length=1,
-        max_length=63,
-        description="A name for this version, in answers and in status. Default: 1.",
-    )
-    labels: Labels = Field(description="Where the labels come from. The n-th label names the n-th class.")
 
 
 class Resize(Document):
@@ -207,7 +163,10 @@ class Limits(Document):
 class TestImage(Document):
     """An image by its address."""
 
-    uri: Uri = Field(description="image://reference:tag/path, https://…, or, with no cluster, file:path.")
+    uri: Uri = Field(
+        description="image://reference:tag/path, https://…, s3://bucket/key, "
+        "models:/name@alias/path, or, with no cluster, file:path."
+    )
 
 
 class SelfTest(Document):
@@ -257,7 +216,12 @@ class ClassifierSpec(Document):
         (
             "!has(self.predictionLog) || has(self.tracking) && has(self.tracking.mode) && self.tracking.mode != 'None'",
             "predictionLog needs tracking with mode Managed or External",
-        )
+        ),
+        (
+            "!self.model.uri.startsWith('models:/') || has(self.tracking) && has(self.tracking.mode) && "
+            "self.tracking.mode != 'None'",
+            "model.uri models:/ needs tracking with mode Managed or External: it says which MLflow",
+        ),
     )
 
     model: Model

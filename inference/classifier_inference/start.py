@@ -12,7 +12,6 @@ from classifier_inference.settings import Settings
 from classifier_inference.sources import Source, find_files, in_folder, on_this_machine
 from classifier_inference.spec import Classifier
 from classifier_inference.termination_log import StartError, write_termination
-from classifier_inference.uri import HttpsUri
 
 
 def serve_document(
@@ -28,9 +27,9 @@ def serve_document(
         return _serve(classifier, in_folder(files), settings)
     with tempfile.TemporaryDirectory(prefix="classifier-") as folder:
 
-        def download(source: Source, address: HttpsUri) -> Path:
-            with fetch.make_client(ca_file) as client:
-                return fetch.download(source, address, Path(folder), client, fetch.RETRY_SECONDS)
+        def download(source: Source) -> Path:
+            with fetch.open_stores(classifier.spec, ca_file) as stores:
+                return fetch.fetch_source(source, Path(folder), stores, fetch.RETRY_SECONDS)
 
         return _serve(classifier, on_this_machine(images, download), settings)
 

@@ -23,7 +23,7 @@ def load(folder: Path, content: bytes | None = None, **changes: Any) -> LoadedCl
     """Load a document with changes to its spec, from a folder that gets the model's content."""
     (folder / "model.onnx").write_bytes(build_model() if content is None else content)
     classifier = parse_document(json.dumps(build_document(folder, **changes)))
-    files = find_files(classifier.spec, on_this_machine(None, lambda source, address: folder))
+    files = find_files(classifier.spec, on_this_machine(None, lambda source: folder))
     return load_classifier(classifier, files, threads=1)
 
 

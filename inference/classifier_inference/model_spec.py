@@ -1,0 +1,54 @@
+"""Which model, and the labels that it is bound to. No I/O."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from classifier_inference.fields import Document, Label, ModelUri, Sha256, Uri, cel_exactly_one, require_one
+
+
+class KeyRef(Document):
+    """One key of a ConfigMap in the object's namespace."""
+
+    name: str = Field(min_length=1, max_length=253, description="The ConfigMap.")
+    key: str = Field(min_length=1, max_length=253, description="The key in its data.")
+
+
+class Labels(Document):
+    """Where the labels come from: exactly one of inline, configMap and uri. The n-th label names the n-th class."""
+
+    model_config = cel_exactly_one("uri", "configMap", "inline")
+
+    uri: Uri | None = Field(default=None, description="A text file, one label a line, or a JSON list of strings.")
+    config_map: KeyRef | None = Field(
+        default=None, description="A ConfigMap's key with one label a line, or a JSON list; copied into the revision."
+    )
+    inline: list[Label] | None = Field(
+        default=None, min_length=1, max_length=25000, description="The labels, in the order of the model's classes."
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        return require_one(self, "uri", "configMap", "inline")
+
+
+class Model(Document):
+    """The ONNX model and the labels it is bound to."""
+
+    uri: ModelUri = Field(
+        description="Where the ONNX file is: image://reference:tag/path (a container image), https://…, "
+        "s3://bucket/key, models:/name/version or models:/name@alias (MLflow's registry), or, with no cluster, "
+        "file:path."
+    )
+    sha256: Sha256 | None = Field(
+        default=None,
+        description="The ONNX file's digest, or that of it and the files that it keeps tensors in, as `classifier "
+        "digest` prints it; checked before it is loaded. Absent: reported, not checked.",
+    )
+    version: str = Field(
+        default="1",
+        min_length=1,
+        max_length=63,
+        description="A name for this version, in answers and in status. Default: the registry's with models:/, else 1.",
+    )
+    labels: Labels = Field(description="Where the labels come from. The n-th label names the n-th class.")
