@@ -5,6 +5,7 @@ from typing import Any
 from classifier_operator import metrics, reasons
 from classifier_operator.cluster import Cluster, RefusedError
 from classifier_operator.drift import build_removal, decide_drift
+from classifier_operator.names import MANAGED_BY_LABEL, SHARED_LABEL
 from classifier_operator.reasons import Problem
 from classifier_operator.spec import KIND, Identity
 
@@ -26,9 +27,28 @@ def is_owned(live: Object, identity: Identity) -> bool:
 
 async def mend(cluster: Cluster, identity: Identity, wanted: Object, live: Object | None) -> Object:
     """Return the live child, as it should be. What is as it should be is not sent. Raises ObstacleError."""
-    kind = wanted["kind"]
     if live is not None:
         _check_owner(live, identity)
+    return await _bring(cluster, wanted, live)
+
+
+async def mend_shared(cluster: Cluster, wanted: Object, live: Object | None) -> Object:
+    """Return what objects share, as it should be. It has no owner: its labels say whose it is. Raises ObstacleError."""
+    if live is not None:
+        labels = live["metadata"].get("labels", {})
+        if any(labels.get(label) != wanted["metadata"]["labels"][label] for label in (MANAGED_BY_LABEL, SHARED_LABEL)):
+            message = (
+                f"a {wanted['kind']} named {live['metadata']['name']} exists that is not the operator's: delete it"
+            )
+            raise ObstacleError(Problem(reasons.NAME_TAKEN, message))
+        if "deletionTimestamp" in live["metadata"]:
+            message = f"{live['metadata']['name']} is being deleted"
+            raise ObstacleError(Problem(reasons.WAITING_FOR_DELETION, message))
+    return await _bring(cluster, wanted, live)
+
+
+async def _bring(cluster: Cluster, wanted: Object, live: Object | None) -> Object:
+    kind = wanted["kind"]
     try:
         if live is None:
             metrics.WRITES.labels(kind, "create").inc()

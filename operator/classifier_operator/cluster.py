@@ -23,7 +23,10 @@ _RESOURCES: dict[str, Any] = {
         (GROUP, VERSION, KIND, PLURAL),
         ("apps", "v1", "Deployment", "deployments"),
         ("apps", "v1", "ReplicaSet", "replicasets"),
+        ("apps", "v1", "StatefulSet", "statefulsets"),
+        ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
         ("", "v1", "Pod", "pods"),
+        ("", "v1", "Secret", "secrets"),
         ("", "v1", "Service", "services"),
         ("", "v1", "ServiceAccount", "serviceaccounts"),
         ("", "v1", "ConfigMap", "configmaps"),
@@ -109,6 +112,14 @@ class Cluster:
                 field_manager=MANAGER,
             )
         )
+
+    async def create_secret(self, secret: Object) -> bool:
+        """Create the Secret; return False, without having looked at it, where there is one of its name."""
+        try:
+            await _translated(self._client.create(_RESOURCES["Secret"](secret)))
+        except ConflictError:
+            return False
+        return True
 
     async def create_event(self, event: Object) -> None:
         """Record a Kubernetes Event."""

@@ -13,8 +13,12 @@ from prometheus_client import start_http_server
 from classifier_operator import metrics, reasons
 from classifier_operator.cluster import Cluster, connect, fetch_served_schema
 from classifier_operator.crd_check import describe_crd_problem
+from classifier_operator.health import HealthPoller
+from classifier_operator.log import LogKeeper
 from classifier_operator.reconcile import Reconciler
 from classifier_operator.settings import Settings
+from classifier_operator.shared import SharedReconciler
+from classifier_operator.sinks import wants_shared
 from classifier_operator.spec import KIND
 from classifier_operator.status import find_condition
 from classifier_operator.workqueue import Key, WorkQueue
@@ -31,6 +35,7 @@ class Controller:
         self._stack = contextlib.AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._queue: WorkQueue | None = None
+        self._log_keeper: LogKeeper | None = None
 
     @property
     def watches_one_namespace(self) -> bool:
@@ -42,12 +47,19 @@ class Controller:
         start_http_server(self._settings.metrics_port)
         await self._await_crd()
         cluster = await self._stack.enter_async_context(connect())
+        shared = SharedReconciler(cluster, self._settings, self.trigger)
+        poller = HealthPoller(lambda key: self.trigger(key.namespace, key.name))
+        self._log_keeper = log_keeper = LogKeeper(cluster, shared, poller)
         reconciler = Reconciler(
-            cluster, self._settings, self._settings.read_ca_bundle(), clock=lambda: datetime.now(UTC)
+            cluster, self._settings, self._settings.read_ca_bundle(), log_keeper, clock=lambda: datetime.now(UTC)
         )
-        self._queue = queue = WorkQueue(reconciler.reconcile)
+
+        async def work(key: Key) -> float | None:
+            return await (reconciler.reconcile(key) if key.name else shared.reconcile(key.namespace))
+
+        self._queue = queue = WorkQueue(work)
         runs = [queue.run() for _ in range(self._settings.workers)]
-        for run in [*runs, self._resync(cluster, queue)]:
+        for run in [*runs, self._resync(cluster, shared, queue), poller.run()]:
             task = asyncio.create_task(run)
             task.add_done_callback(_end_process_unless_cancelled)
             self._tasks.append(task)
@@ -64,6 +76,16 @@ class Controller:
         if self._queue is not None and namespace and name:
             self._queue.add(Key(namespace, name))
 
+    def trigger_shared(self, namespace: str | None) -> None:
+        """Have what is shared in a namespace looked at."""
+        if self._queue is not None and namespace:
+            self._queue.add(Key(namespace))
+
+    def note_pod(self, pod: dict[str, Any]) -> None:
+        """Take note of what ended with a pod."""
+        if self._log_keeper is not None:
+            self._log_keeper.note_pod(pod)
+
     async def _await_crd(self) -> None:
         told = None
         while True:
@@ -78,16 +100,20 @@ class Controller:
                 told = problem
             await asyncio.sleep(CRD_RETRY_SECONDS)
 
-    async def _resync(self, cluster: Cluster, queue: WorkQueue) -> None:
+    async def _resync(self, cluster: Cluster, shared: SharedReconciler, queue: WorkQueue) -> None:
         """List the objects from the API server now and then: a watch tells nothing of what it missed."""
+        scope = self._settings.watch_namespace or "*"
         while True:
             try:
-                bodies = await cluster.find(KIND, self._settings.watch_namespace or "*")
+                bodies = await cluster.find(KIND, scope)
+                namespaces = await shared.find_namespaces(scope)
             except Exception as error:  # noqa: BLE001 - the API server may be away; the next pass asks again
                 _log.warning("can't list objects", error=str(error))
             else:
                 for body in bodies:
                     queue.add(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
+                for namespace in namespaces | {body["metadata"]["namespace"] for body in bodies if wants_shared(body)}:
+                    queue.add(Key(namespace))
                 _count_objects(bodies)
             await asyncio.sleep(self._settings.resync_seconds)
 

@@ -156,7 +156,7 @@ _CONDITION: Schema = {
     "type": "object",
     "required": ["type", "status", "reason", "message", "lastTransitionTime", "observedGeneration"],
     "properties": {
-        "type": _text("Ready, ModelServed, Progressing or RouteReady."),
+        "type": _text("Ready, ModelServed, Progressing, TrackingReady, StorageReady or RouteReady."),
         "status": _text("Whether it is so.", enum=["True", "False", "Unknown"]),
         "reason": _text("Why, in one word for programs."),
         "message": _text("Why, in a sentence for people."),
@@ -187,6 +187,17 @@ _STATUS: Schema = {
             "items": _CONDITION,
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["type"],
+        },
+        "log": {
+            "description": "The prediction log.",
+            "type": "object",
+            "properties": {
+                "lost": {
+                    "description": "What ended with pods before it was shipped. Absent: nothing.",
+                    "type": "object",
+                    "properties": {"predictions": _count("How many."), "images": _count("How many.")},
+                },
+            },
         },
         "lastFailure": {
             "description": "The last reason for which it was not Ready, kept once it is mended.",

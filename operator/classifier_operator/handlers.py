@@ -5,10 +5,13 @@ from typing import Any
 import kopf
 
 from classifier_operator.controller import Controller
-from classifier_operator.names import CLASSIFIER_LABEL, MANAGED_BY_LABEL, MANAGER
+from classifier_operator.names import CLASSIFIER_LABEL, MANAGED_BY_LABEL, MANAGER, SHARED_LABEL
+from classifier_operator.resources.mlflow import leads_to_shared
 from classifier_operator.spec import GROUP, PLURAL, VERSION
 
 _OURS: Any = {MANAGED_BY_LABEL: MANAGER, CLASSIFIER_LABEL: kopf.PRESENT}
+_SHARED: Any = {MANAGED_BY_LABEL: MANAGER, SHARED_LABEL: kopf.PRESENT}
+_SHARED_KINDS = (("apps", "v1", "statefulsets"), ("", "v1", "services"), ("", "v1", "pods"))
 _CHILDREN = (
     ("apps", "v1", "deployments"),
     ("", "v1", "services"),
@@ -42,12 +45,29 @@ def register(controller: Controller) -> kopf.OperatorRegistry:
         await controller.stop()
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    async def changed(namespace: str | None, name: str | None, **_: Any) -> None:
+    async def changed(namespace: str | None, name: str | None, body: kopf.Body, **_: Any) -> None:
         controller.trigger(namespace, name)
+        spec = body.get("spec") or {}
+        if "tracking" in spec or "storage" in spec or body.get("metadata", {}).get("generation", 1) > 1:
+            controller.trigger_shared(namespace)
 
     async def child_changed(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
         controller.trigger(namespace, labels.get(CLASSIFIER_LABEL))
 
+    async def shared_changed(namespace: str | None, **_: Any) -> None:
+        controller.trigger_shared(namespace)
+
+    async def ingress_changed(namespace: str | None, spec: kopf.Spec, **_: Any) -> None:
+        if leads_to_shared(spec):
+            controller.trigger_shared(namespace)
+
+    async def pod_changed(body: kopf.Body, **_: Any) -> None:
+        controller.note_pod(dict(body))
+
+    kopf.on.event("", "v1", "pods", labels=_OURS, registry=registry)(pod_changed)
+    kopf.on.event("networking.k8s.io", "v1", "ingresses", registry=registry)(ingress_changed)
+    for group, version, plural in _SHARED_KINDS:
+        kopf.on.event(group, version, plural, labels=_SHARED, registry=registry)(shared_changed)
     for group, version, plural in _CHILDREN:
         kopf.on.event(group, version, plural, labels=_OURS, registry=registry)(child_changed)
     return registry

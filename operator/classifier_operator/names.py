@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from classifier_inference.tracking_spec import MANAGED_PREFIX
 from classifier_operator.spec import GROUP, KIND, VERSION, Identity
 
 MANAGER = "imageclassifier-operator"
@@ -9,6 +10,8 @@ MANAGER = "imageclassifier-operator"
 
 API_VERSION = f"{GROUP}/{VERSION}"
 CLASSIFIER_LABEL = f"{GROUP}/classifier"
+SHARED_LABEL = f"{GROUP}/shared"
+"""On what the objects of a namespace share: which of them it is, such as `mlflow`."""
 SLOT_LABEL = f"{GROUP}/slot"
 REVISION_LABEL = f"{GROUP}/revision"
 VERSION_ANNOTATION = f"{GROUP}/model-version"
@@ -19,6 +22,8 @@ SLOT = "blue"
 """The slot that serves. A second Deployment can stand beside it under another."""
 
 HTTP_PORT = 9000
+MLFLOW_PORT = 5000
+MINIO_PORT = 9000
 
 
 def build_labels(identity: Identity) -> dict[str, str]:
@@ -28,6 +33,25 @@ def build_labels(identity: Identity) -> dict[str, str]:
         "app.kubernetes.io/instance": identity.name,
         MANAGED_BY_LABEL: MANAGER,
         CLASSIFIER_LABEL: identity.name,
+    }
+
+
+def build_shared_name(name: str) -> str:
+    """Return what the objects of something shared are called."""
+    return f"{MANAGED_PREFIX}{name}"
+
+
+def build_shared_metadata(namespace: str, name: str) -> dict[str, Any]:
+    """Return the metadata of something shared: no object owns it, its labels say that the operator made it."""
+    return {
+        "name": build_shared_name(name),
+        "namespace": namespace,
+        "labels": {
+            "app.kubernetes.io/name": f"{MANAGED_PREFIX}shared",
+            "app.kubernetes.io/instance": build_shared_name(name),
+            MANAGED_BY_LABEL: MANAGER,
+            SHARED_LABEL: name,
+        },
     }
 
 

@@ -8,6 +8,8 @@ READY = "Ready"
 MODEL_SERVED = "ModelServed"
 PROGRESSING = "Progressing"
 ROUTE_READY = "RouteReady"
+TRACKING_READY = "TrackingReady"
+STORAGE_READY = "StorageReady"
 
 MODEL_NOT_FOUND = Reason.MODEL_NOT_FOUND
 LABELS_NOT_FOUND = Reason.LABELS_NOT_FOUND
@@ -35,6 +37,11 @@ PODS_FORBIDDEN = "PodsForbidden"
 CHILD_REFUSED = "ChildRefused"
 ROUTED = "Routed"
 NO_ADDRESS = "NoAddress"
+CONFLICT = "Conflict"
+NO_ANSWER = "NoAnswer"
+PREDICTIONS_LOST = "PredictionsLost"
+VOLUME_NOT_FOUND = "VolumeNotFound"
+VOLUME_NOT_SHAREABLE = "VolumeNotShareable"
 
 
 @dataclass(frozen=True)

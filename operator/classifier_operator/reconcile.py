@@ -13,6 +13,8 @@ from classifier_inference.termination_log import StartError
 from classifier_operator import metrics, reasons
 from classifier_operator.children import ObstacleError, delete, is_owned, mend
 from classifier_operator.cluster import Cluster, GoneError
+from classifier_operator.log import LogKeeper
+from classifier_operator.log_status import describe_loss, summarise_lost
 from classifier_operator.names import CLASSIFIER_LABEL, REVISION_LABEL, build_selector
 from classifier_operator.reasons import Problem
 from classifier_operator.resources.config_map import build_config_map, build_config_map_name, read_ca_bundle
@@ -51,9 +53,15 @@ class Reconciler:
     """Brings objects to what their spec says, and their status to what is seen."""
 
     def __init__(
-        self, cluster: Cluster, settings: Settings, ca_bundle: str | None, clock: Callable[[], datetime]
+        self,
+        cluster: Cluster,
+        settings: Settings,
+        ca_bundle: str | None,
+        log_keeper: LogKeeper,
+        clock: Callable[[], datetime],
     ) -> None:
         self._cluster = cluster
+        self._log_keeper = log_keeper
         self._settings = settings
         self._ca_bundle = ca_bundle
         self._clock = clock
@@ -62,6 +70,7 @@ class Reconciler:
         """Deal with one object; return the seconds after which to look again, or None. Raises ClusterError."""
         body = await self._cluster.get(KIND, key.namespace, key.name)
         if body is None or "deletionTimestamp" in body["metadata"]:
+            self._log_keeper.forget(key)
             return None
         try:
             made = await self._make_children(body)
@@ -114,9 +123,11 @@ class Reconciler:
             self._get("Deployment", identity, identity.name),
         )
         ca_bundle = read_ca_bundle(config_map, self._ca_bundle)
-        template = read_as_built(deployment, revision) or build_pod_template(
-            classifier, revision, self._settings, ca_bundle
-        )
+        await self._log_keeper.check_volume(classifier)
+        template = read_as_built(deployment, revision)
+        if template is None:
+            await self._log_keeper.prepare(classifier)
+            template = build_pod_template(classifier, revision, self._settings, ca_bundle)
         wanted = build_deployment(classifier, revision, template)
         await mend(self._cluster, identity, build_service_account(classifier), account)
         await mend(self._cluster, identity, build_config_map(identity, revision, ca_bundle), config_map)
@@ -148,20 +159,28 @@ class Reconciler:
             await self._delete_unused(identity, find_used_revisions(replica_sets, selected) | {made.revision.name})
         previous = body.get("status", {})
         now = self._clock()
+        key = Key(identity.namespace, identity.name)
+        losses = self._log_keeper.list_losses(key)
+        rollout = decide_rollout(made.deployment if made.revision else None, replica_sets, selected)
         seen = Observation(
-            rollout=decide_rollout(made.deployment if made.revision else None, replica_sets, selected),
+            rollout=rollout,
             deployment=made.deployment,
             replicas=made.classifier.replicas if made.classifier else None,
             revision=made.revision.name if made.revision else None,
             problem=made.problem,
             url=build_url(made.classifier, made.ingress) if made.classifier else previous.get("url"),
             route=made.route,
+            sinks=await self._log_keeper.observe(made.classifier, rollout, previous) if made.classifier else (),
+            log=summarise_lost(previous, [*losses.values()]),
         )
         status = summarise_status(identity, seen, previous, now)
         if status != previous:
             metrics.WRITES.labels(KIND, "status").inc()
             await self._cluster.replace_status(body, status)
+            self._log_keeper.settle(key, losses)
             await self._tell_readiness(identity, previous, status, now)
+            for loss in losses.values():
+                await self._tell(identity, describe_loss(loss), now)
 
     async def _tell_readiness(self, identity: Identity, previous: Object, status: Object, now: datetime) -> None:
         before, after = (find_condition(each, reasons.READY) for each in (previous, status))
@@ -175,8 +194,11 @@ class Reconciler:
             reason=after["reason"],
             message=after["message"],
         )
+        await self._tell(identity, after, now)
+
+    async def _tell(self, identity: Identity, condition: Object, now: datetime) -> None:
         metrics.WRITES.labels("Event", "create").inc()
-        await self._cluster.create_event(build_event(identity, after, now))
+        await self._cluster.create_event(build_event(identity, condition, now))
 
     async def _delete_unused(self, identity: Identity, used: set[str]) -> None:
         """Delete the ConfigMaps of revisions that no pod has, and that none will come back with."""

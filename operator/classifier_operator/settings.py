@@ -20,6 +20,10 @@ class Settings(BaseModel):
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
         default="IfNotPresent", description="The pull policy of the server's image."
     )
+    mlflow_image: str = Field(description="The image of the MLflow servers that objects share.")
+    mlflow_volume: str = Field(default="5Gi", description="The size of a new MLflow's volume, for its database.")
+    minio_image: str = Field(description="The image of the MinIO servers that objects share.")
+    minio_volume: str = Field(default="20Gi", description="The size of a new MinIO's volume.")
     ca_bundle_file: Path | None = Field(
         default=None, description="A PEM file of certificate authorities that pods trust beside the usual ones."
     )

@@ -144,6 +144,11 @@ class ImageClassifier:
     spec: ImageClassifierSpec
 
     @property
+    def logs(self) -> bool:
+        """Whether predictions are logged."""
+        return self.spec.tracking.mode != "None"
+
+    @property
     def replicas(self) -> int:
         """The number of pods asked for."""
         return 1 if self.spec.replicas is None else self.spec.replicas

@@ -48,11 +48,16 @@ class Observation:
     """What kept the operator from making the children as they should be."""
     url: str | None
     route: Condition | None
+    sinks: tuple[Condition, ...] = ()
+    """TrackingReady and StorageReady, of an object that logs."""
+    log: Status | None = None
+    """What the log has lost."""
 
 
 def summarise_status(identity: Identity, seen: Observation, previous: Status, now: datetime) -> Status:
     """Return the object's whole status."""
     conditions = [_summarise_ready(seen, previous), _summarise_served(seen.rollout), _summarise_progress(seen)]
+    conditions += seen.sinks
     if seen.route is not None:
         conditions.append(seen.route)
     model = _summarise_model(seen.rollout.served, previous)
@@ -65,6 +70,7 @@ def summarise_status(identity: Identity, seen: Observation, previous: Status, no
         **({"url": seen.url} if seen.url else {}),
         **({"model": model} if model else {}),
         **({"lastFailure": failure} if failure else {}),
+        **({"log": seen.log} if seen.log else {}),
     }
 
 

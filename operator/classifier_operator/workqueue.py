@@ -16,10 +16,10 @@ LONGEST_DELAY = 30.0
 
 @dataclass(frozen=True, order=True)
 class Key:
-    """Which object."""
+    """Which object, or, with no name, what the objects of a namespace share."""
 
     namespace: str
-    name: str
+    name: str = ""
 
 
 class WorkQueue:

@@ -7,6 +7,7 @@ import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
 from classifier_inference.api.problem import Kind
+from classifier_inference.log_state import SinkReason
 from classifier_inference.metrics import Metrics
 from classifier_inference.termination import Reason
 from classifier_operator import metrics, reasons
@@ -40,7 +41,7 @@ def test_every_setting_of_the_server_is_documented(variable: str) -> None:
     assert f"| `{variable}` |" in SERVER
 
 
-@pytest.mark.parametrize("reason", sorted(REASONS | set(Reason)))
+@pytest.mark.parametrize("reason", sorted(REASONS | set(Reason) | set(SinkReason)))
 def test_every_condition_and_reason_is_documented(reason: str) -> None:
     assert f"`{reason}`" in OPERATING
 

@@ -1,29 +1,33 @@
 """The pods' template: init containers that bring the model, and the server."""
 
+import math
 from typing import Any
 
 from classifier_inference.uri import ImageUri, parse_uri
 from classifier_operator.names import HTTP_PORT, REVISION_LABEL, VERSION_ANNOTATION, build_labels, build_selector
+from classifier_operator.resources import restricted
 from classifier_operator.resources.config_map import CA_KEY, DOCUMENT_KEY, build_config_map_name
+from classifier_operator.resources.recorder import (
+    SPEC_DIR,
+    SPOOL_DIR,
+    SPOOL_MOUNT,
+    build_log_env,
+    build_passed_env,
+    build_recorder,
+    build_spool_volume,
+)
 from classifier_operator.resources.revision import Revision, build_root_path
 from classifier_operator.settings import Settings
 from classifier_operator.spec import ImageClassifier
 
-USER = 10001
 DRAIN_SECONDS = 5
 GRACE_SECONDS = 40
 """The drain, then what requests in flight may need."""
-SPEC_DIR = "/etc/classifier"
 MODEL_DIR = "/model"
 COPY_DIR = "/imageclassifier-files"
 """Where a model's image sees the volume of MODEL_DIR: mounted there, it would hide what the image has in /model."""
 _DEFAULT_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 _GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
-_RESTRICTED = {
-    "allowPrivilegeEscalation": False,
-    "readOnlyRootFilesystem": True,
-    "capabilities": {"drop": ["ALL"]},
-}
 
 
 def build_pod_template(
@@ -52,27 +56,27 @@ def build_pod_template(
             "serviceAccountName": identity.name,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": GRACE_SECONDS,
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": USER,
-                "runAsGroup": USER,
-                "fsGroup": USER,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            "terminationGracePeriodSeconds": GRACE_SECONDS + _count_shipping_seconds(classifier),
+            "securityContext": restricted.POD,
             "initContainers": [
                 *_build_copies(classifier),
                 _build_fetch(classifier, settings, ca_bundle),
+                *([build_recorder(classifier, _build_image(classifier, settings))] if classifier.logs else []),
             ],
             "containers": [_build_server(classifier, settings)],
             "volumes": [
                 {"name": "spec", "configMap": {"name": build_config_map_name(identity, revision)}},
                 {"name": "model", "emptyDir": {}},
-                {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+                restricted.TMP_VOLUME,
+                *([build_spool_volume(classifier)] if classifier.logs else []),
             ],
             **_build_scheduling(classifier),
         },
     }
+
+
+def _count_shipping_seconds(classifier: ImageClassifier) -> int:
+    return math.ceil(classifier.spec.prediction_log.ship_time) if classifier.logs else 0
 
 
 def _build_scheduling(classifier: ImageClassifier) -> dict[str, Any]:
@@ -107,7 +111,7 @@ def _build_copy(name: str, address: ImageUri) -> dict[str, Any]:
         "name": name,
         "image": address.reference,
         "command": ["cp", address.path, f"{COPY_DIR}/{target}"],
-        "securityContext": _RESTRICTED,
+        "securityContext": restricted.CONTAINER,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": "model", "mountPath": COPY_DIR}],
     }
@@ -121,12 +125,12 @@ def _build_fetch(classifier: ImageClassifier, settings: Settings, ca_bundle: str
         **_build_image(classifier, settings),
         "args": ["fetch", f"{SPEC_DIR}/{DOCUMENT_KEY}", "--to", MODEL_DIR],
         **({"env": env} if (env := [*proxies, *ca]) else {}),
-        "securityContext": _RESTRICTED,
+        "securityContext": restricted.CONTAINER,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": "spec", "mountPath": SPEC_DIR, "readOnly": True},
             {"name": "model", "mountPath": MODEL_DIR},
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
+            restricted.TMP_MOUNT,
         ],
     }
 
@@ -136,23 +140,28 @@ def _build_server(classifier: ImageClassifier, settings: Settings) -> dict[str, 
     return {
         "name": "server",
         **_build_image(classifier, settings),
-        "args": ["serve", f"{SPEC_DIR}/{DOCUMENT_KEY}", "--files", MODEL_DIR],
+        "args": [
+            *("serve", f"{SPEC_DIR}/{DOCUMENT_KEY}", "--files", MODEL_DIR),
+            *(("--spool", SPOOL_DIR) if classifier.logs else ()),
+        ],
         "env": [
-            *(variable.model_dump() for variable in classifier.spec.pod.env),
+            *build_passed_env(classifier),
             {"name": "CLASSIFIER_PORT", "value": str(HTTP_PORT)},
             {"name": "CLASSIFIER_DRAIN_SECONDS", "value": str(DRAIN_SECONDS)},
             *([{"name": "CLASSIFIER_ROOT_PATH", "value": root_path}] if root_path else []),
+            *(build_log_env(classifier) if classifier.logs else []),
         ],
         "ports": [{"name": "http", "containerPort": HTTP_PORT}],
         "resources": _build_resources(classifier),
-        "securityContext": _RESTRICTED,
+        "securityContext": restricted.CONTAINER,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "readinessProbe": _build_probe("/readyz", period=1, failures=3),
         "livenessProbe": _build_probe("/healthz", period=10, failures=6),
         "volumeMounts": [
             {"name": "spec", "mountPath": SPEC_DIR, "readOnly": True},
             {"name": "model", "mountPath": MODEL_DIR, "readOnly": True},
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
+            restricted.TMP_MOUNT,
+            *([SPOOL_MOUNT] if classifier.logs else []),
         ],
     }
 

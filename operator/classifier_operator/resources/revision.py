@@ -5,10 +5,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from classifier_inference.tracking_spec import Storage, Tracking
 from classifier_operator.names import API_VERSION
+from classifier_operator.sinks import resolve_storage, resolve_tracking
 from classifier_operator.spec import KIND, ImageClassifier
 
-SERVING_FIELDS = {"model", "preprocess", "limits", "top_k", "self_test"}
+SERVING_FIELDS = {"model", "preprocess", "limits", "top_k", "self_test", "prediction_log"}
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,29 @@ def build_revision(classifier: ImageClassifier, labels: list[str] | None) -> Rev
     if labels is not None:
         serving["model"]["labels"] = {"inline": labels}
     serving["runtime"] = {"device": spec.runtime.device}
+    serving |= _resolve_sinks(classifier)
     document = _canonical(
         {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": classifier.identity.name}, "spec": serving}
     )
     scheduling = spec.model_dump(mode="json", by_alias=True, exclude_unset=True, include={"runtime", "pod"})
     content = _canonical([document, scheduling, build_root_path(classifier)])
     return Revision(hashlib.sha256(content.encode()).hexdigest()[:10], document)
+
+
+def _resolve_sinks(classifier: ImageClassifier) -> dict[str, Any]:
+    """Return tracking and storage by their addresses: a pod knows nothing of what is managed."""
+    if not classifier.logs:
+        return {}
+    namespace, spec = classifier.identity.namespace, classifier.spec
+    sinks: dict[str, Tracking | Storage] = {
+        "tracking": resolve_tracking(namespace, spec.tracking),
+        "storage": resolve_storage(namespace, spec.storage),
+    }
+    return {
+        name: sink.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
+        for name, sink in sinks.items()
+        if sink.mode == "External"
+    }
 
 
 def build_root_path(classifier: ImageClassifier) -> str:

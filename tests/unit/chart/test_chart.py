@@ -102,7 +102,9 @@ def test_grants_what_reconciling_takes_and_no_more(values: dict[str, Any], kind:
     assert allowed(manifests, kind, "imageclassifiers") == {"get", "list", "watch"}
     assert allowed(manifests, kind, "imageclassifiers/status") == {"patch"}
     assert allowed(manifests, kind, "pods") == {"get", "list", "watch"}
-    assert allowed(manifests, kind, "secrets") == set()
+    assert allowed(manifests, kind, "statefulsets") == {"get", "list", "watch", "create", "patch", "delete"}
+    assert allowed(manifests, kind, "persistentvolumeclaims") == {"get"}
+    assert allowed(manifests, kind, "secrets") == {"create"}
     assert "*" not in json.dumps(of_kind(manifests, kind))
 
 
@@ -150,6 +152,8 @@ def test_the_certificates_of_authorities_reach_the_operator() -> None:
         ({"watch": {"namespace": "Not a name"}}, "namespace"),
         ({"metrics": {"podMonitor": {"on": True}}}, "on"),
         ({"logLevel": "loud"}, "logLevel"),
+        ({"managedImages": {"minio": ""}}, "minio"),
+        ({"managedVolumes": {"mlflow": "5 gigabytes"}}, "mlflow"),
         ({"resyncSeconds": "30s"}, "resyncSeconds"),
         ({"crds": {"install": "no"}}, "install"),
     ],

@@ -19,4 +19,6 @@ def classifier_of(**changes: Any) -> ImageClassifier:
     return parse_image_classifier(body_of(SPEC | changes))
 
 
-SETTINGS = Settings(server_image_cpu="server:1", server_image_gpu="server:1-gpu")
+SETTINGS = Settings(
+    server_image_cpu="server:1", server_image_gpu="server:1-gpu", mlflow_image="mlflow:1", minio_image="minio:1"
+)

@@ -43,9 +43,8 @@ def test_a_missing_crd_is_told_with_what_to_do() -> None:
 
 
 def test_settings_come_from_the_environment_and_empty_means_absent() -> None:
-    settings = parse_settings(
-        {"OPERATOR_SERVER_IMAGE_CPU": "a", "OPERATOR_SERVER_IMAGE_GPU": "b", "OPERATOR_CA_BUNDLE_FILE": "", "HOME": "/"}
-    )
+    images = {f"OPERATOR_{name}": "b" for name in ("SERVER_IMAGE_GPU", "MLFLOW_IMAGE", "MINIO_IMAGE")}
+    settings = parse_settings({"OPERATOR_SERVER_IMAGE_CPU": "a", **images, "OPERATOR_CA_BUNDLE_FILE": "", "HOME": "/"})
     assert (settings.server_image_cpu, settings.ca_bundle_file, settings.watch_namespace) == ("a", None, "")
 
 

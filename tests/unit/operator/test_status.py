@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from classifier_inference.termination import Lost
 from classifier_operator.crd import build_crd, collect_fields
+from classifier_operator.log_status import summarise_lost
 from classifier_operator.reasons import Problem
 from classifier_operator.rollout import decide_rollout, find_used_revisions
 from classifier_operator.status import Condition, Observation, find_condition, summarise_status
@@ -15,6 +17,7 @@ from tests.unit.operator.objects import classifier_of
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 IDENTITY = classifier_of().identity
+LOST = Lost(lost_predictions=2, lost_images=1)
 FETCHED = json.dumps({"sha256": "a" * 64, "bytes": 5})
 
 
@@ -224,7 +227,7 @@ def test_the_crd_has_every_field_of_a_status() -> None:
     """The API server drops what the CRD has not, and the status would be written again and again."""
     schema = build_crd({})["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
     before = status_of([failing(ended("x"))])
-    status = status_of([pod_of("2")], previous=before)
+    status = status_of([pod_of("2")], previous=before) | {"log": summarise_lost({}, [LOST])}
     assert paths_of(status) == collect_fields(schema)
 
 

@@ -1,0 +1,136 @@
+"""MLflow: the tracking server that the objects of a namespace share, with SQLite on its volume."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from classifier_inference.tracking_spec import MANAGED_PREFIX
+from classifier_operator.names import MLFLOW_PORT, build_shared_name
+from classifier_operator.resources import restricted
+from classifier_operator.resources.shared import (
+    DATA_DIR,
+    KEY,
+    KEY_ID,
+    build_probe,
+    build_secret_env,
+    build_stateful_set,
+)
+from classifier_operator.settings import Settings
+from classifier_operator.sinks import Mlflow, build_artifact_root
+
+Object = dict[str, Any]
+DATABASE = f"sqlite:///{DATA_DIR}/mlflow.db"
+OWN_ARTIFACTS = f"{DATA_DIR}/artifacts"
+SLOW_START_SECONDS = 300
+
+
+def build_mlflow(namespace: str, mlflow: Mlflow, hosts: list[str], settings: Settings, live: Object | None) -> Object:
+    """Return the StatefulSet. `hosts` are those by which Ingresses lead to it."""
+    pod = {
+        "initContainers": [_build_migration(settings)],
+        "containers": [_build_server(namespace, mlflow, hosts, settings)],
+        "volumes": [restricted.TMP_VOLUME],
+    }
+    return build_stateful_set(namespace, mlflow.name, pod, settings.mlflow_volume, live)
+
+
+def find_hosts(mlflow: Mlflow, ingresses: list[Object]) -> list[str]:
+    """Return the hosts of the Ingresses that lead to the server, in order. An Ingress for any host gives none."""
+    service = build_shared_name(mlflow.name)
+    return sorted(
+        {
+            rule["host"]
+            for ingress in ingresses
+            for rule in ingress["spec"].get("rules") or []
+            if rule.get("host") and service in _list_backends(rule)
+        }
+    )
+
+
+def leads_to_shared(spec: Mapping[str, Any]) -> bool:
+    """Return whether an Ingress, by its spec, leads to something shared."""
+    backends = (backend for rule in spec.get("rules") or [] for backend in _list_backends(rule))
+    return any(backend.startswith(MANAGED_PREFIX) for backend in backends)
+
+
+def _list_backends(rule: Mapping[str, Any]) -> list[str]:
+    paths = (rule.get("http") or {}).get("paths") or []
+    return [path["backend"]["service"]["name"] for path in paths if "service" in path.get("backend", {})]
+
+
+def _build_migration(settings: Settings) -> Object:
+    """Return the container that brings the database to what the image's MLflow reads: it refuses an older one."""
+    return {
+        "name": "database",
+        "image": settings.mlflow_image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "args": ["db", "upgrade", DATABASE],
+        "securityContext": restricted.CONTAINER,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [{"name": "data", "mountPath": DATA_DIR}, restricted.TMP_MOUNT],
+    }
+
+
+def _build_server(namespace: str, mlflow: Mlflow, hosts: list[str], settings: Settings) -> Object:
+    return {
+        "name": "mlflow",
+        "image": settings.mlflow_image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "args": [
+            "server",
+            "--host=0.0.0.0",
+            f"--port={MLFLOW_PORT}",
+            # SQLite has one writer, and each process takes 300 MB.
+            "--workers=1",
+            f"--backend-store-uri={DATABASE}",
+            *_build_artifact_arguments(mlflow),
+        ],
+        "env": [
+            {"name": "MLFLOW_SERVER_ALLOWED_HOSTS", "value": ",".join(_list_hosts(namespace, mlflow, hosts))},
+            {"name": "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS", "value": ",".join(_list_origins(hosts))},
+            {"name": "MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "value": "false"},
+            *_build_store_env(mlflow),
+        ],
+        "ports": [{"name": "http", "containerPort": MLFLOW_PORT}],
+        "resources": {"requests": {"cpu": "100m", "memory": "512Mi"}},
+        "securityContext": restricted.CONTAINER,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "startupProbe": build_probe("/health", period=2, failures=SLOW_START_SECONDS // 2),
+        "readinessProbe": build_probe("/health", period=5, failures=3),
+        "livenessProbe": build_probe("/health", period=20, failures=6),
+        "volumeMounts": [{"name": "data", "mountPath": DATA_DIR}, restricted.TMP_MOUNT],
+    }
+
+
+def _build_artifact_arguments(mlflow: Mlflow) -> list[str]:
+    """Return where artifacts go: straight to the store by clients that have its keys, or through the server."""
+    if mlflow.storage.mode == "None":
+        return [f"--artifacts-destination={OWN_ARTIFACTS}"]
+    root = build_artifact_root(mlflow.storage)
+    return [f"--default-artifact-root={root}", f"--artifacts-destination={root}"]
+
+
+def _build_store_env(mlflow: Mlflow) -> list[Object]:
+    storage = mlflow.storage
+    if storage.mode == "None":
+        return []
+    keys = (("AWS_ACCESS_KEY_ID", KEY_ID), ("AWS_SECRET_ACCESS_KEY", KEY)) if storage.secret else ()
+    return [
+        {"name": "MLFLOW_S3_ENDPOINT_URL", "value": storage.endpoint},
+        {"name": "AWS_DEFAULT_REGION", "value": storage.region or "us-east-1"},
+        *(build_secret_env(variable, storage.secret or "", key) for variable, key in keys),
+    ]
+
+
+def _list_hosts(namespace: str, mlflow: Mlflow, hosts: list[str]) -> list[str]:
+    """Return the Host headers that are let in: as they come, with the port where it isn't the scheme's own."""
+    service = build_shared_name(mlflow.name)
+    own = [service, *(f"{service}.{namespace}{suffix}" for suffix in ("", ".svc", ".svc.cluster.local"))]
+    # kubectl port-forward comes as localhost, with whichever port it was given.
+    named = ["localhost", "127.0.0.1", *hosts]
+    return [*(f"{host}:{MLFLOW_PORT}" for host in own), *named, *(f"{host}:*" for host in named)]
+
+
+def _list_origins(hosts: list[str]) -> list[str]:
+    """Return the origins whose pages may write: MLflow's own, as browsers see it. localhost may anyway."""
+    names = [f"{scheme}://{host}" for host in hosts for scheme in ("http", "https")]
+    return [*names, *(f"{name}:*" for name in names)]

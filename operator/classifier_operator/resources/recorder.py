@@ -1,0 +1,75 @@
+"""What logging predictions adds to a pod: the recorder beside the server, the spool between them, credentials."""
+
+from typing import Any
+
+from classifier_operator.resources import restricted
+from classifier_operator.resources.config_map import DOCUMENT_KEY
+from classifier_operator.resources.shared import KEY, KEY_ID, build_secret_env
+from classifier_operator.sinks import resolve_storage, resolve_tracking
+from classifier_operator.spec import ImageClassifier
+
+Object = dict[str, Any]
+SPEC_DIR = "/etc/classifier"
+SPOOL_DIR = "/spool"
+SPOOL_MOUNT: Object = {"name": "spool", "mountPath": SPOOL_DIR}
+
+
+def build_recorder(classifier: ImageClassifier, image: dict[str, str]) -> Object:
+    """Return the recorder: a sidecar, which starts before the server and ends after it.
+
+    It has no probe, and its parent process never ends by itself: no store may take a pod out of its Service.
+    """
+    return {
+        "name": "recorder",
+        **image,
+        "restartPolicy": "Always",
+        "args": ["record", f"{SPEC_DIR}/{DOCUMENT_KEY}", "--spool", SPOOL_DIR],
+        "env": [*build_passed_env(classifier), *build_log_env(classifier)],
+        "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}},
+        "securityContext": restricted.CONTAINER,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {"name": "spec", "mountPath": SPEC_DIR, "readOnly": True},
+            restricted.TMP_MOUNT,
+            SPOOL_MOUNT,
+        ],
+    }
+
+
+def build_spool_volume(classifier: ImageClassifier) -> Object:
+    """Return the volume that holds what is not shipped yet."""
+    log = classifier.spec.prediction_log
+    if log.volume is not None:
+        return {"name": "spool", "persistentVolumeClaim": {"claimName": log.volume.claim}}
+    return {"name": "spool", "emptyDir": {"sizeLimit": str(log.spool)}}
+
+
+def build_passed_env(classifier: ImageClassifier) -> list[Object]:
+    """Return the object's own variables, but for those that the log sets."""
+    ours = {variable["name"] for variable in build_log_env(classifier)} if classifier.logs else set()
+    return [variable.model_dump() for variable in classifier.spec.pod.env if variable.name not in ours]
+
+
+def build_log_env(classifier: ImageClassifier) -> list[Object]:
+    """Return which pod it is, and the stores' credentials: values that only the kubelet sees.
+
+    A Secret that isn't there holds back no pod, unless it is a managed store's, which the operator makes first.
+    """
+    namespace, spec = classifier.identity.namespace, classifier.spec
+    env = [
+        {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": "POD_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
+    ]
+    tracking, storage = resolve_tracking(namespace, spec.tracking), resolve_storage(namespace, spec.storage)
+    if tracking.secret:
+        env += [
+            build_secret_env(f"MLFLOW_TRACKING_{key.upper()}", tracking.secret, key, optional=True)
+            for key in ("token", "username", "password")
+        ]
+    if storage.secret:
+        optional = spec.storage.mode == "External"
+        env += [
+            build_secret_env(variable, storage.secret, key, optional=optional)
+            for variable, key in (("AWS_ACCESS_KEY_ID", KEY_ID), ("AWS_SECRET_ACCESS_KEY", KEY))
+        ]
+    return env

@@ -1,0 +1,90 @@
+"""What MLflow and MinIO have in common: a Service, and a StatefulSet of one pod with a volume that outlives it."""
+
+import secrets
+from typing import Any
+
+from classifier_operator.names import SHARED_LABEL, build_shared_metadata, build_shared_name
+from classifier_operator.resources import restricted
+
+Object = dict[str, Any]
+DATA_DIR = "/data"
+KEY_ID = "accessKeyId"
+KEY = "secretAccessKey"
+
+
+def build_shared_service(namespace: str, name: str, port: int) -> Object:
+    """Return the Service by whose name the pods find it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": build_shared_metadata(namespace, name),
+        "spec": {
+            "type": "ClusterIP",
+            "selector": {SHARED_LABEL: name},
+            "ports": [{"name": "http", "port": port, "protocol": "TCP", "targetPort": "http"}],
+        },
+    }
+
+
+def build_credentials(namespace: str, name: str) -> Object:
+    """Return the Secret of a MinIO, with new credentials: to be created once, and never replaced."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": build_shared_metadata(namespace, name),
+        "type": "Opaque",
+        "stringData": {KEY_ID: secrets.token_hex(10), KEY: secrets.token_urlsafe(30)},
+    }
+
+
+def build_stateful_set(namespace: str, name: str, pod: Object, size: str, live: Object | None) -> Object:
+    """Return the StatefulSet of one pod. A volume keeps the size that it was made with: Kubernetes has it so."""
+    metadata = build_shared_metadata(namespace, name)
+    claims = [{"metadata": {"name": "data"}, "spec": _build_claim(size)}]
+    if live is not None:
+        claims = [_read_claim(claim) for claim in live["spec"].get("volumeClaimTemplates", [])]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": metadata,
+        "spec": {
+            "replicas": 1,
+            "serviceName": build_shared_name(name),
+            "selector": {"matchLabels": {SHARED_LABEL: name}},
+            "template": {"metadata": {"labels": metadata["labels"]}, "spec": _BASE | pod},
+            "volumeClaimTemplates": claims,
+        },
+    }
+
+
+def build_secret_env(variable: str, secret: str, key: str, *, optional: bool = False) -> Object:
+    """Return an environment variable that the kubelet fills in from a Secret."""
+    reference = {"name": secret, "key": key} | ({"optional": True} if optional else {})
+    return {"name": variable, "valueFrom": {"secretKeyRef": reference}}
+
+
+def build_probe(path: str, *, period: int, failures: int) -> Object:
+    """Return a probe of the port `http`."""
+    return {
+        "httpGet": {"path": path, "port": "http"},
+        "periodSeconds": period,
+        "timeoutSeconds": 5,
+        "failureThreshold": failures,
+    }
+
+
+def _build_claim(size: str) -> Object:
+    return {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
+
+
+def _read_claim(claim: Object) -> Object:
+    size = claim["spec"]["resources"]["requests"]["storage"]
+    return {"metadata": {"name": claim["metadata"]["name"]}, "spec": _build_claim(size)}
+
+
+_BASE: Object = {
+    "automountServiceAccountToken": False,
+    "enableServiceLinks": False,
+    "terminationGracePeriodSeconds": 30,
+    "securityContext": restricted.POD | {"fsGroupChangePolicy": "OnRootMismatch"},
+}

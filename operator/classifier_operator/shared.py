@@ -1,0 +1,113 @@
+"""Reconcile what the objects of a namespace share: MLflow and MinIO, under a key of their own, from all objects."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from classifier_operator import metrics, pods, reasons
+from classifier_operator.children import ObstacleError, delete, mend_shared
+from classifier_operator.cluster import Cluster, GoneError
+from classifier_operator.names import MANAGED_BY_LABEL, MANAGER, MINIO_PORT, MLFLOW_PORT, SHARED_LABEL
+from classifier_operator.reasons import Problem
+from classifier_operator.resources.minio import build_minio
+from classifier_operator.resources.mlflow import build_mlflow, find_hosts
+from classifier_operator.resources.shared import build_credentials, build_shared_service
+from classifier_operator.settings import Settings
+from classifier_operator.sinks import Minio, Shared, decide_sharing
+from classifier_operator.spec import KIND
+
+Object = dict[str, Any]
+KINDS = ("StatefulSet", "Service")
+RETRY_SECONDS = 2.0
+_log = structlog.get_logger()
+
+
+class SharedReconciler:
+    """Brings what is shared to what the objects of a namespace want, and keeps what is wrong with it."""
+
+    def __init__(self, cluster: Cluster, settings: Settings, tell: Callable[[str, str], None]) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._tell = tell
+        self._problems: dict[tuple[str, str], Problem] = {}
+
+    def find_problem(self, namespace: str, name: str) -> Problem | None:
+        """Return what keeps something shared from running, as far as it was seen."""
+        return self._problems.get((namespace, name))
+
+    async def reconcile(self, namespace: str) -> float | None:
+        """Deal with one namespace; return the seconds after which to look again, or None. Raises ClusterError."""
+        bodies = await self._cluster.find(KIND, namespace)
+        sharing = decide_sharing(bodies)
+        try:
+            for name, shared in sharing.wanted.items():
+                problem = await self._make(namespace, shared)
+                self._note(namespace, name, problem, sharing.users.get(name, []))
+            if sharing.complete:
+                await self._delete_unused(namespace, set(sharing.wanted))
+        except GoneError:
+            return None
+        waits = any((namespace, name) in self._problems for name in sharing.wanted)
+        return RETRY_SECONDS if waits else None
+
+    async def find_namespaces(self, scope: str) -> set[str]:
+        """Return the namespaces in which something shared is, wanted or not; scope "*" means all."""
+        labels = {MANAGED_BY_LABEL: MANAGER}
+        found = [item for kind in KINDS for item in await self._cluster.find(kind, scope, labels)]
+        return {item["metadata"]["namespace"] for item in found if SHARED_LABEL in item["metadata"]["labels"]}
+
+    async def _make(self, namespace: str, shared: Shared) -> Problem | None:
+        """Make what is wanted of one name; return what is in the way."""
+        metadata = build_shared_service(namespace, shared.name, MLFLOW_PORT)["metadata"]
+        stateful_set, service, found = await asyncio.gather(
+            self._cluster.get("StatefulSet", namespace, metadata["name"]),
+            self._cluster.get("Service", namespace, metadata["name"]),
+            self._cluster.find("Pod", namespace, {SHARED_LABEL: shared.name}),
+        )
+        problem = next((problem for pod in found if (problem := pods.find_problem(pod))), None)
+        no_secret = problem is not None and problem.reason == reasons.CONTAINER_NOT_STARTED
+        try:
+            if isinstance(shared, Minio):
+                if stateful_set is None or no_secret:
+                    await create_credentials(self._cluster, namespace, shared.name)
+                wanted = build_minio(namespace, shared, self._settings, stateful_set)
+                port = MINIO_PORT
+            else:
+                hosts = find_hosts(shared, await self._cluster.find("Ingress", namespace))
+                wanted = build_mlflow(namespace, shared, hosts, self._settings, stateful_set)
+                port = MLFLOW_PORT
+            await mend_shared(self._cluster, build_shared_service(namespace, shared.name, port), service)
+            await mend_shared(self._cluster, wanted, stateful_set)
+        except ObstacleError as obstacle:
+            return obstacle.problem
+        return problem
+
+    def _note(self, namespace: str, name: str, problem: Problem | None, users: list[str]) -> None:
+        key = (namespace, name)
+        if self._problems.get(key) == problem:
+            return
+        if problem is None:
+            del self._problems[key]
+        else:
+            self._problems[key] = problem
+            _log.warning("shared", namespace=namespace, name=name, reason=problem.reason, message=problem.message)
+        for user in users:
+            self._tell(namespace, user)
+
+    async def _delete_unused(self, namespace: str, wanted: set[str]) -> None:
+        """Delete what no object names any more, but neither a volume nor a Secret."""
+        for kind in KINDS:
+            for item in await self._cluster.find(kind, namespace, {MANAGED_BY_LABEL: MANAGER}):
+                name = item["metadata"]["labels"].get(SHARED_LABEL)
+                if name is not None and name not in wanted:
+                    self._problems.pop((namespace, name), None)
+                    await delete(self._cluster, kind, item)
+
+
+async def create_credentials(cluster: Cluster, namespace: str, name: str) -> None:
+    """See to it that a MinIO has credentials: those that are there, or new ones. They are never read."""
+    if await cluster.create_secret(build_credentials(namespace, name)):
+        metrics.WRITES.labels("Secret", "create").inc()
+        _log.info("created credentials", namespace=namespace, name=name)

@@ -1,0 +1,141 @@
+"""Decide: which stores an object's predictions go to, and what the objects of a namespace share. No I/O.
+
+What is shared has a name in the namespace. The first object (the oldest) that names it says what it is; an object that
+wants something else of that name is told.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from classifier_inference.tracking_spec import MANAGED_BUCKET, Storage, Tracking
+from classifier_operator import reasons
+from classifier_operator.names import MINIO_PORT, MLFLOW_PORT, build_shared_name
+from classifier_operator.reasons import Problem
+
+Object = dict[str, Any]
+NO_STORAGE = Storage()
+
+
+@dataclass(frozen=True)
+class Minio:
+    """A MinIO server, with its bucket."""
+
+    name: str
+
+    def describe(self) -> str:
+        """Return what it is, for a sentence."""
+        return "MinIO"
+
+
+@dataclass(frozen=True)
+class Mlflow:
+    """An MLflow server, and where its runs' artifacts go: mode External, or None for its own volume."""
+
+    name: str
+    storage: Storage
+
+    def describe(self) -> str:
+        """Return what it is, for a sentence."""
+        if self.storage.mode == "None":
+            return "MLflow with artifacts on its own volume"
+        return f"MLflow with artifacts in {build_artifact_root(self.storage)} of {self.storage.endpoint}"
+
+
+Shared = Minio | Mlflow
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """What the objects of a namespace want to share."""
+
+    wanted: dict[str, Shared]
+    """By name."""
+    users: dict[str, list[str]]
+    """The names of the objects that get it as they want it, by its name."""
+    conflicts: dict[tuple[str, str], Problem]
+    """What an object is told, by its name and that of the condition."""
+    complete: bool
+    """Whether all objects could be read. Where not, nothing may be called unused."""
+
+
+def resolve_tracking(namespace: str, tracking: Tracking) -> Tracking:
+    """Return the MLflow server by its address: mode External or None."""
+    if tracking.mode != "Managed":
+        return tracking if tracking.mode == "External" else Tracking()
+    return Tracking(mode="External", uri=f"http://{build_shared_name(tracking.name)}.{namespace}.svc:{MLFLOW_PORT}")
+
+
+def resolve_storage(namespace: str, storage: Storage) -> Storage:
+    """Return the store by its address: mode External or None."""
+    if storage.mode != "Managed":
+        return storage if storage.mode == "External" else Storage()
+    name = build_shared_name(storage.name)
+    return Storage(
+        mode="External",
+        endpoint=f"http://{name}.{namespace}.svc:{MINIO_PORT}",
+        region="us-east-1",
+        bucket=MANAGED_BUCKET,
+        secret=name,
+    )
+
+
+def build_artifact_root(storage: Storage) -> str:
+    """Return where a resolved store keeps runs' artifacts."""
+    return f"s3://{storage.bucket}/artifacts"
+
+
+def decide_sharing(bodies: list[Object]) -> Sharing:
+    """Return what the objects of one namespace share. Those that are being deleted count no more."""
+    sharing = Sharing({}, {}, {}, complete=True)
+    first: dict[str, str] = {}
+    unreadable = False
+    for body in sorted(bodies, key=_age):
+        if "deletionTimestamp" in body["metadata"]:
+            continue
+        wants = _read_wants(body)
+        if wants is None:
+            unreadable = True
+            continue
+        name = body["metadata"]["name"]
+        for condition, shared in wants:
+            holder = first.setdefault(shared.name, name)
+            if sharing.wanted.setdefault(shared.name, shared) == shared:
+                sharing.users.setdefault(shared.name, []).append(name)
+            else:
+                sharing.conflicts[name, condition] = _describe_conflict(shared, holder, sharing.wanted[shared.name])
+    return Sharing(sharing.wanted, sharing.users, sharing.conflicts, complete=not unreadable)
+
+
+def wants_shared(body: Object) -> bool:
+    """Return whether an object wants anything that others may share."""
+    return bool(_read_wants(body))
+
+
+def _read_wants(body: Object) -> list[tuple[str, Shared]] | None:
+    """Return what an object wants to share, with the condition that tells of it; None if it can't be understood."""
+    namespace, spec = body["metadata"]["namespace"], body.get("spec") or {}
+    try:
+        tracking = Tracking.model_validate(spec.get("tracking") or {})
+        storage = Storage.model_validate(spec.get("storage") or {})
+    except (ValidationError, AttributeError):
+        return None
+    wants: list[tuple[str, Shared]] = []
+    if storage.mode == "Managed":
+        wants.append((reasons.STORAGE_READY, Minio(storage.name)))
+    if tracking.mode == "Managed":
+        wants.append((reasons.TRACKING_READY, Mlflow(tracking.name, resolve_storage(namespace, storage))))
+    return wants
+
+
+def _describe_conflict(shared: Shared, holder: str, held: Shared) -> Problem:
+    message = (
+        f"{holder} is older and makes {build_shared_name(shared.name)} {held.describe()}, which this object wants as "
+        f"{shared.describe()}: agree with it, or take another name"
+    )
+    return Problem(reasons.CONFLICT, message)
+
+
+def _age(body: Object) -> tuple[str, str]:
+    return body["metadata"]["creationTimestamp"], body["metadata"]["name"]
