@@ -28,8 +28,8 @@ def configure_logs(level: str, as_json: bool) -> None:
     root.handlers = [handler]
     root.setLevel(level.upper())
     logging.captureWarnings(True)
-    # Uvicorn's and the HTTP client's own lines say what ours say better.
-    for quiet in ("uvicorn.error", "httpx2", "httpcore2"):
+    # Uvicorn's and the clients' own lines say what ours say better.
+    for quiet in ("uvicorn.error", "httpx2", "httpcore2", "botocore", "boto3", "s3transfer", "urllib3"):
         logging.getLogger(quiet).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

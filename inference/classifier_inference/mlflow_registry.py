@@ -6,7 +6,7 @@ https://mlflow.org/docs/latest/api_reference/rest-api.html
 import base64
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -56,7 +56,7 @@ class Registry:
         if address.version is not None:
             return address.version
         asked = {"name": address.name, "alias": address.alias or ""}
-        found = self._ask("GET", "registered-models/alias", params=asked).get("model_version")
+        found = self.ask("GET", "registered-models/alias", params=asked).get("model_version")
         version = found.get("version") if isinstance(found, dict) else None
         if not isinstance(version, str) or not version.isdecimal():
             raise self._something_else()
@@ -65,7 +65,7 @@ class Registry:
     def find_source(self, name: str, version: str) -> str:
         """Return the address of the folder that a version's files lie in."""
         asked = {"name": name, "version": version}
-        source = self._ask("GET", "model-versions/get-download-uri", params=asked).get("artifact_uri")
+        source = self.ask("GET", "model-versions/get-download-uri", params=asked).get("artifact_uri")
         if not isinstance(source, str) or not source:
             raise self._something_else()
         if len(source) > _SOURCE_LIMIT:
@@ -85,7 +85,7 @@ class Registry:
     def ensure_model(self, name: str) -> None:
         """Have the registry hold a model of that name."""
         try:
-            self._ask("POST", "registered-models/create", json={"name": name})
+            self.ask("POST", "registered-models/create", json={"name": name})
         except RefusedError as error:
             if "RESOURCE_ALREADY_EXISTS" not in str(error):
                 raise
@@ -93,12 +93,23 @@ class Registry:
     def create_version(self, name: str, source: str, run_id: str) -> str:
         """Register what a run has put at an address as the model's next version; return its number."""
         asked = {"name": name, "source": source, "run_id": run_id}
-        found = self._ask("POST", "model-versions/create", json=asked).get("model_version")
+        found = self.ask("POST", "model-versions/create", json=asked).get("model_version")
         if not isinstance(found, dict) or "version" not in found:
             raise self._something_else()
         return str(found["version"])
 
-    def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+    def put_artifact(self, source: str, content: bytes | Path) -> None:
+        """Store a file at a `mlflow-artifacts:` address."""
+        path = quote(self.open_artifacts(source).path)
+        with explained(), ExitStack() as stack:
+            body = content if isinstance(content, bytes) else stack.enter_context(content.open("rb"))
+            response = self._client.put(f"{_ARTIFACTS}/{path}", content=body)
+        if response.status_code != HTTPStatus.OK:
+            self._judge(response.status_code, _parse_object(response.content) or {})
+            raise self._something_else()
+
+    def ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        """Return what the server answers, a JSON object."""
         with explained(), self._client.stream(method, f"{_API}/{path}", **request) as response:
             content = bytearray()
             for chunk in response.iter_bytes(2**16):
@@ -135,7 +146,7 @@ class Registry:
 def make_client(uri: str, environment: Mapping[str, str], ca_file: Path | None) -> httpx2.Client:
     """Return a client of the MLflow server at `uri`, with the credentials in MLflow's own variables."""
     return httpx2.Client(
-        base_url=uri.rstrip("/"),
+        base_url=uri,
         verify=make_context(ca_file),
         timeout=TIMEOUT,
         headers={"Accept-Encoding": "identity", "User-Agent": "classifier-fetch", **_read_credentials(environment)},

@@ -37,14 +37,15 @@ class S3Folder:
 
     def file(self, path: str) -> RemoteFile:
         """Return the object under a path."""
-        return open_object(self.client, S3Uri(self.bucket, f"{self.prefix}/{path}" if self.prefix else path))
+        return open_object(self.client, S3Uri(self.bucket, self._key(path)))
 
-    def upload(self, source: Path, path: str) -> str:
-        """Put a file there; return its address. Raises PassingError and RefusedError."""
-        address = S3Uri(self.bucket, f"{self.prefix}/{path}" if self.prefix else path)
+    def upload(self, source: Path, path: str) -> None:
+        """Put a file under a path. Raises PassingError and RefusedError."""
         with explained():
-            self.client.upload_file(str(source), address.bucket, address.key)
-        return str(address)
+            self.client.upload_file(str(source), self.bucket, self._key(path))
+
+    def _key(self, path: str) -> str:
+        return f"{self.prefix}/{path}" if self.prefix else path
 
 
 def make_client(endpoint: str | None, region: str | None, ca_file: str | None) -> Any:
@@ -109,7 +110,10 @@ def explained() -> Iterator[None]:
     except _ERRORS as error:
         raise PassingError(_last_words(error)) from None
     except boto3.exceptions.S3UploadFailedError as error:
-        raise RefusedError(_last_words(error)) from None
+        cause = error.__context__
+        if isinstance(cause, boto_errors.ClientError):
+            raise _judge(cause.response) from None
+        raise PassingError(_last_words(error)) from None
 
 
 def _judge(response: dict[str, Any]) -> PassingError | RefusedError:

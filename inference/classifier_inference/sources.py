@@ -49,15 +49,19 @@ class Files:
 
 def list_sources(spec: ClassifierSpec) -> list[Source]:
     """Return the model, the labels if they have an address, and the self-tests' images in their order."""
-    model = Source(
+    return [make_model_source(parse_uri(spec.model.uri)), *_list_labels(spec), *_list_self_tests(spec)]
+
+
+def make_model_source(address: Address) -> Source:
+    """Return the model at an address."""
+    return Source(
         name=MODEL_FILE,
         what="the model",
-        address=parse_uri(spec.model.uri),
+        address=address,
         limit_bytes=MODEL_LIMIT_BYTES,
         not_found=Reason.MODEL_NOT_FOUND,
         unreachable=Reason.MODEL_UNREACHABLE,
     )
-    return [model, *_list_labels(spec), *_list_self_tests(spec)]
 
 
 def _list_labels(spec: ClassifierSpec) -> list[Source]:

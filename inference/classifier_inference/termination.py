@@ -28,6 +28,7 @@ class Reason(StrEnum):
     SELF_TEST_IMAGE_UNREACHABLE = "SelfTestImageUnreachable"
     SELF_TEST_FAILED = "SelfTestFailed"
     DEVICE_UNAVAILABLE = "DeviceUnavailable"
+    SPOOL_UNUSABLE = "SpoolUnusable"
 
 
 class Failure(BaseModel):
@@ -57,7 +58,19 @@ class Lost(BaseModel):
     lost_images: int
 
 
-Note = Failure | Fetched | Lost
+class Resolved(BaseModel):
+    """What `resolve` found that an address of MLflow's registry stands for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: str
+    source: str | None = None
+    """The address of the folder that the version's files lie in; None where the version alone was asked for."""
+    sha256: str | None = None
+    """The model's digest (hex), likewise."""
+
+
+Note = Failure | Fetched | Lost | Resolved
 
 
 def render_termination(note: Note) -> str:
@@ -72,7 +85,7 @@ def render_termination(note: Note) -> str:
 
 def parse_termination(text: str) -> Note | None:
     """Return what a termination message says, or None for one that no command of ours wrote."""
-    for kind in (Failure, Fetched, Lost):
+    for kind in (Failure, Fetched, Lost, Resolved):
         try:
             return kind.model_validate_json(text)
         except ValidationError:

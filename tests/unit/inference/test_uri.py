@@ -8,17 +8,18 @@ import pytest
 from classifier_inference.fields import MODEL_URI_RULES, URI_RULES
 from classifier_inference.uri import HttpsUri, ModelsUri, S3Uri, parse_uri
 
-MODELS = [
+Named = list[tuple[str, S3Uri | ModelsUri]]
+MODELS: Named = [
     ("models:/photos/3", ModelsUri("photos", "3")),
     ("models:/photos@champion", ModelsUri("photos", None, "champion")),
     ("models:/my photos, v2/12", ModelsUri("my photos, v2", "12")),
 ]
-FILES = [
+FILES: Named = [
     ("s3://models/a/b.onnx", S3Uri("models", "a/b.onnx")),
     ("s3://my.bucket-1/x", S3Uri("my.bucket-1", "x")),
     ("s3://models/a=1/ünï.onnx", S3Uri("models", "a=1/ünï.onnx")),
 ]
-FILES_OF_MODELS = [
+FILES_OF_MODELS: Named = [
     ("models:/photos/3/labels.txt", ModelsUri("photos", "3", None, "labels.txt")),
     ("models:/photos@champion/a/cat.jpg", ModelsUri("photos", None, "champion", "a/cat.jpg")),
 ]

@@ -1,0 +1,146 @@
+"""Puts a model and its labels into a store, and says how an object names them."""
+
+import os
+import re
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from classifier_inference.digest import digest_model, list_model_files
+from classifier_inference.labels import parse_labels
+from classifier_inference.locate import DESCRIPTION
+from classifier_inference.mlflow_registry import Registry
+from classifier_inference.remote import PassingError, RefusedError
+from classifier_inference.s3 import S3Folder
+from classifier_inference.stores import Places, Stores
+from classifier_inference.termination import Reason
+from classifier_inference.termination_log import StartError
+from classifier_inference.uri import ModelsUri, S3Uri, parse_uri
+
+FOLDER = "model"
+"""The folder of a run's artifacts that the model lies in, as MLflow's own clients call it."""
+_BUCKET = re.compile(r"s3://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]/?")
+_Upload = Callable[[Path, str], object]
+
+
+def push_model(model: Path, labels: Path, to: str, places: Places, ca_file: Path | None) -> str:
+    """Put the model, every file that its graph names and its labels there; return the `model:` block that names them.
+
+    Raises StartError, also for what no server could load: nothing is uploaded then.
+    """
+    files = {model.name: model, f"labels{labels.suffix}": labels}
+    try:
+        files |= list_model_files(model.read_bytes(), model.parent)
+        parse_labels(labels.read_bytes())
+        sha256 = digest_model(model, model.parent)
+    except OSError as error:
+        raise StartError(Reason.MODEL_NOT_FOUND, f"{error.filename} can't be read: {error.strerror}") from None
+    try:
+        with Stores(places, ca_file, os.environ) as stores:
+            uris = _push(files, model.name, to, stores)
+    except (PassingError, RefusedError) as error:
+        raise StartError(Reason.MODEL_UNREACHABLE, f"{to}: {error}") from None
+    block = {"model": {"uri": uris[0], "sha256": sha256, "labels": {"uri": uris[1]}}}
+    return yaml.safe_dump(block, sort_keys=False, width=1000)
+
+
+def _push(files: Mapping[str, Path], model: str, to: str, stores: Stores) -> tuple[str, str]:
+    """Return the addresses of the model and of its labels."""
+    labels = next(name for name in files if name.startswith("labels"))
+    if to.startswith("models:/"):
+        address = _push_version(files, model, _parse_name(to), stores)
+        return str(address), f"{address}/{labels}"
+    folder = _parse_folder(to, model, stores.s3)
+    for name, path in files.items():
+        folder.upload(path, name)
+    return folder.file(model).address, folder.file(labels).address
+
+
+def _push_version(files: Mapping[str, Path], model: str, name: str, stores: Stores) -> ModelsUri:
+    """Register the files as the next version of a model, by way of a run that they are the artifacts of."""
+    registry = stores.registry
+    run = _start_run(registry, name)
+    source = f"{run['artifact_uri'].rstrip('/')}/{FOLDER}"
+    upload = _make_upload(source, stores)
+    for path, file in files.items():
+        upload(file, path)
+    _describe(upload, model, run["run_id"])
+    registry.ensure_model(name)
+    version = registry.create_version(name, source, run["run_id"])
+    end = {"run_id": run["run_id"], "status": "FINISHED", "end_time": _now_ms()}
+    registry.ask("POST", "runs/update", json=end)
+    return ModelsUri(name, version)
+
+
+def _start_run(registry: Registry, name: str) -> dict[str, Any]:
+    """Return the info of a new run, in an experiment of the model's name."""
+    try:
+        answer = registry.ask("GET", "experiments/get-by-name", params={"experiment_name": name})
+        experiment = answer["experiment"]["experiment_id"]
+    except RefusedError as error:
+        if not error.missing:
+            raise
+        experiment = registry.ask("POST", "experiments/create", json={"name": name})["experiment_id"]
+    asked = {"experiment_id": experiment, "run_name": f"push {name}", "start_time": _now_ms()}
+    info: dict[str, Any] = registry.ask("POST", "runs/create", json=asked)["run"]["info"]
+    return info
+
+
+def _make_upload(source: str, stores: Stores) -> _Upload:
+    """Return what puts a file under a path of the folder at an address that MLflow gave."""
+    folder = stores.open_source(source)
+    if isinstance(folder, S3Folder):
+        return folder.upload
+    return lambda file, path: stores.registry.put_artifact(f"{source}/{path}", file)
+
+
+def _describe(upload: _Upload, model: str, run_id: str) -> None:
+    """Put MLflow's own description beside the model, so that its clients load it too."""
+    description = {
+        "artifact_path": FOLDER,
+        "flavors": {
+            "onnx": {"data": model, "providers": ["CPUExecutionProvider"]},
+            "python_function": {"data": model, "loader_module": "mlflow.onnx"},
+        },
+        "model_uuid": uuid.uuid4().hex,
+        "run_id": run_id,
+        "utc_time_created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / DESCRIPTION
+        file.write_text(yaml.safe_dump(description))
+        upload(file, DESCRIPTION)
+
+
+def _parse_name(to: str) -> str:
+    try:
+        address = parse_uri(f"{to}/1")
+    except ValueError:
+        address = None
+    if not isinstance(address, ModelsUri) or address.path:
+        raise StartError(Reason.SPEC_INVALID, f"{to} is not models:/name: the registry counts versions itself")
+    return address.name
+
+
+def _parse_folder(to: str, model: str, client: Any) -> S3Folder:
+    """Return the folder that `s3://bucket/folder` names, or `s3://bucket/folder/model.onnx` for that very file."""
+    if _BUCKET.fullmatch(to):
+        return S3Folder(client, to.removeprefix("s3://").rstrip("/"), "")
+    folder = to.rstrip("/").removesuffix(f"/{model}")
+    try:
+        address = parse_uri(f"{folder}/file")
+    except ValueError:
+        address = None
+    if not isinstance(address, S3Uri) or folder.endswith(".onnx"):
+        raise StartError(Reason.SPEC_INVALID, f"{to} is neither s3://bucket/folder nor models:/name")
+    return S3Folder(client, address.bucket, address.key.removesuffix("file").rstrip("/"))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
