@@ -1,16 +1,19 @@
-"""The command `classifier`: serve, fetch, classify."""
+"""The command `classifier`: serve, fetch, record, classify."""
 
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from classifier_inference import model_commands
 from classifier_inference.settings import DEFAULT_TERMINATION_LOG, Settings, parse_root_path
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(model_commands.app)
 
 TerminationLog = Annotated[Path, typer.Option(envvar="CLASSIFIER_TERMINATION_LOG", hidden=True)]
 LogLevel = Annotated[str, typer.Option(envvar="CLASSIFIER_LOG_LEVEL", help="debug, info, warning or error.")]
@@ -18,6 +21,10 @@ CaFile = Annotated[
     Path | None, typer.Option(envvar="CLASSIFIER_CA_FILE", help="PEM: certificate authorities to trust besides.")
 ]
 Document = Annotated[Path, typer.Argument(help="The ImageClassifier: a manifest, or a revision's classifier.json.")]
+
+Spool = Annotated[Path | None, typer.Option(help="The folder that predictions are spooled in until they are shipped.")]
+Pod = Annotated[str, typer.Option(envvar="POD_NAME", help="What the server's folder in the spool is called.")]
+Namespace = Annotated[str, typer.Option(envvar="POD_NAMESPACE", help="The namespace that logged predictions name.")]
 
 
 @app.callback()
@@ -51,6 +58,9 @@ def serve(
     drain_seconds: Annotated[
         float, typer.Option(envvar="CLASSIFIER_DRAIN_SECONDS", min=0, help="How long SIGTERM lets requests in.")
     ] = Settings.drain_seconds,
+    spool: Spool = None,
+    pod: Pod = socket.gethostname(),
+    namespace: Namespace = "",
     ca_file: CaFile = None,
     log_level: LogLevel = "info",
     termination_log: TerminationLog = DEFAULT_TERMINATION_LOG,
@@ -60,7 +70,17 @@ def serve(
     _end_on(signal.SIGTERM, signal.SIGINT, status=0)
     from classifier_inference.start import serve_document
 
-    settings = Settings(host, port, image_root, parse_root_path(root_path), drain_seconds, termination_log)
+    settings = Settings(
+        host,
+        port,
+        image_root,
+        parse_root_path(root_path),
+        drain_seconds,
+        termination_log,
+        spool=spool,
+        pod=pod,
+        namespace=namespace,
+    )
     _configure_logs(log_level)
     status = serve_document(document, files, images, ca_file, settings)
     sys.stdout.flush()
@@ -85,6 +105,23 @@ def fetch(
 
     _configure_logs(log_level)
     raise typer.Exit(fetch_document(document, to, ca_file, retry_seconds, termination_log))
+
+
+@app.command()
+def record(
+    document: Document,
+    spool: Annotated[Path, typer.Option(help="The folder that servers spool to: a folder a server in it.")],
+    pod: Pod = socket.gethostname(),
+    namespace: Namespace = "",
+    ca_file: CaFile = None,
+    log_level: LogLevel = "info",
+    termination_log: TerminationLog = DEFAULT_TERMINATION_LOG,
+) -> None:
+    """Ship the predictions that a server spools to MLflow and S3, until it has ended."""
+    from classifier_inference.record import record_document
+
+    _configure_logs(log_level)
+    raise typer.Exit(record_document(document, spool, pod, namespace, ca_file, termination_log))
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Stores a run's artifacts where MLflow says that they belong: its `artifact_uri`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from classifier_inference.log_state import SinkReason
@@ -11,14 +12,17 @@ from classifier_inference.prediction_log.sinks.s3 import S3Store
 class ArtifactStore:
     """S3 for `s3://` addresses, MLflow itself for `mlflow-artifacts:` ones; raises SinkError as they do."""
 
-    def __init__(self, mlflow: MlflowClient, s3: S3Store) -> None:
+    def __init__(self, mlflow: MlflowClient, s3: S3Store, on_stored: Callable[[], None] = lambda: None) -> None:
+        """`on_stored` is called whenever S3 took something."""
         self._mlflow = mlflow
         self._s3 = s3
+        self._on_stored = on_stored
 
     def put(self, uri: str, content: bytes | Path) -> None:
         """Store a file at an address; one that was there is replaced."""
         if uri.startswith("s3://"):
             self._s3.put(uri, content)
+            self._on_stored()
         else:
             self._mlflow.put_artifact(_require_proxied(uri), content)
 

@@ -1,0 +1,47 @@
+"""Deletes runs that are older than they are kept, and what they hold in the store.
+
+MLflow only marks a deleted run: `mlflow gc`, run beside its server, takes it out of the database.
+"""
+
+import structlog
+
+from classifier_inference.prediction_log.runs import Experiment
+from classifier_inference.prediction_log.sinks.errors import RefusedError
+from classifier_inference.prediction_log.summary import TAG_CLASSIFIER, TAG_NAMESPACE
+
+PAGE = 200
+LONGEST_PAUSE_SECONDS = 3600.0
+SHORTEST_PAUSE_SECONDS = 10.0
+
+_log = structlog.get_logger("retention")
+
+
+def pause_seconds(retention_seconds: float) -> float:
+    """Return how long to wait between looking for old runs."""
+    return min(max(retention_seconds / 20, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+
+
+def delete_old_runs(experiment: Experiment, classifier: str, namespace: str, before_ms: int) -> int:
+    """Delete a classifier's runs that began before a time, objects first; return how many. Raises SinkError."""
+    wanted = (
+        f"tags.`{TAG_CLASSIFIER}` = '{classifier}' and tags.`{TAG_NAMESPACE}` = '{namespace}' "
+        f"and attributes.start_time < {before_ms}"
+    )
+    deleted = 0
+    while True:
+        # From the start each time: pages are counted from the first run that is left.
+        page = list(experiment.mlflow.find_runs(experiment.id, wanted, PAGE, ["attributes.start_time ASC"]))
+        gone = sum(_delete(experiment, run.run_id, run.artifact_uri) for run in page)
+        deleted += gone
+        if len(page) < PAGE or not gone:
+            return deleted
+
+
+def _delete(experiment: Experiment, run_id: str, artifact_uri: str) -> bool:
+    try:
+        experiment.artifacts.delete_folder(artifact_uri)
+        experiment.mlflow.delete_run(run_id)
+    except RefusedError as error:
+        _log.warning("a run can't be deleted", run=run_id, why=str(error))
+        return False
+    return True

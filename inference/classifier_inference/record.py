@@ -1,0 +1,40 @@
+"""`classifier record`: starts the recorder of one server's spool."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from classifier_inference.document import read_document
+from classifier_inference.termination import Reason
+from classifier_inference.termination_log import StartError, write_termination
+
+
+def record_document(
+    document: Path, spool: Path, pod: str, namespace: str, ca_file: Path | None, termination_log: Path
+) -> int:
+    """Ship what the document's server spools, until a signal comes; return an exit status if that can't be begun."""
+    leave_out("numpy", "pandas")
+    from classifier_inference.prediction_log.mlflow_client import MlflowClient
+    from classifier_inference.prediction_log.parquet import use_little_memory
+    from classifier_inference.prediction_log.recorder import Place, Recorder
+    from classifier_inference.prediction_log.sinks.s3 import S3Store
+
+    use_little_memory()
+    try:
+        classifier = read_document(document)
+        if classifier.spec.tracking.uri is None:
+            raise StartError(Reason.SPEC_INVALID, "there is nothing to record to: spec.tracking names no uri")
+        storage = classifier.spec.storage
+        mlflow = MlflowClient(classifier.spec.tracking.uri)
+        s3 = S3Store(storage.endpoint, storage.region)
+    except StartError as error:
+        write_termination(error.failure, termination_log)
+        return 1
+    Recorder(classifier, mlflow, s3, Place(spool, pod, namespace, termination_log)).run()
+    return 0
+
+
+def leave_out(*modules: str) -> None:
+    """Have imports of modules fail in this process: pyarrow takes what it finds, and 60 MB with it."""
+    hidden: dict[str, ModuleType | None] = dict.fromkeys(modules)
+    sys.modules.update(hidden)  # type: ignore[arg-type]
