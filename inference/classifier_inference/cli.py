@@ -116,12 +116,19 @@ def record(
     ca_file: CaFile = None,
     log_level: LogLevel = "info",
     termination_log: TerminationLog = DEFAULT_TERMINATION_LOG,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Begin again where it dies: a pod's sidecar never ends.")
+    ] = False,
 ) -> None:
     """Ship the predictions that a server spools to MLflow and S3, until it has ended."""
+    from classifier_inference.keep_running import keep_running
     from classifier_inference.record import record_document
 
-    _configure_logs(log_level)
-    raise typer.Exit(record_document(document, spool, pod, namespace, ca_file, termination_log))
+    def work() -> int:
+        _configure_logs(log_level)
+        return record_document(document, spool, pod, namespace, ca_file, termination_log)
+
+    raise typer.Exit(keep_running(work) if keep else work())
 
 
 @app.command()

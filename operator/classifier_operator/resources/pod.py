@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from classifier_inference.uri import ImageUri, parse_uri
+from classifier_inference.uri import Address, ImageUri, ModelsUri, S3Uri, parse_uri
 from classifier_operator.names import HTTP_PORT, REVISION_LABEL, VERSION_ANNOTATION, build_labels, build_selector
 from classifier_operator.resources import restricted
 from classifier_operator.resources.config_map import CA_KEY, DOCUMENT_KEY, build_config_map_name
@@ -11,6 +11,7 @@ from classifier_operator.resources.recorder import (
     SPEC_DIR,
     SPOOL_DIR,
     SPOOL_MOUNT,
+    build_credentials_env,
     build_log_env,
     build_passed_env,
     build_recorder,
@@ -61,7 +62,7 @@ def build_pod_template(
             "initContainers": [
                 *_build_copies(classifier),
                 _build_fetch(classifier, settings, ca_bundle),
-                *([build_recorder(classifier, _build_image(classifier, settings))] if classifier.logs else []),
+                *([build_recorder(classifier, build_image(classifier, settings))] if classifier.logs else []),
             ],
             "containers": [_build_server(classifier, settings)],
             "volumes": [
@@ -94,15 +95,21 @@ def _build_scheduling(classifier: ImageClassifier) -> dict[str, Any]:
     return passed | ({"tolerations": tolerations} if tolerations else {})
 
 
-def _build_copies(classifier: ImageClassifier) -> list[dict[str, Any]]:
+def _list_addresses(classifier: ImageClassifier) -> dict[str, Address]:
     spec = classifier.spec
-    sources = {"model": spec.model.uri, "labels": spec.model.labels.uri}
-    sources |= {f"selftest-{number}": test.image.uri for number, test in enumerate(spec.self_test)}
-    return [
-        _build_copy(name, address)
-        for name, uri in sources.items()
-        if uri is not None and isinstance(address := parse_uri(uri), ImageUri)
-    ]
+    uris = {"model": spec.model.uri, "labels": spec.model.labels.uri}
+    uris |= {f"selftest-{number}": test.image.uri for number, test in enumerate(spec.self_test)}
+    return {name: parse_uri(uri) for name, uri in uris.items() if uri is not None}
+
+
+def _is_in_stores(classifier: ImageClassifier) -> bool:
+    """Return whether any file comes from a store that takes credentials."""
+    return any(isinstance(address, S3Uri | ModelsUri) for address in _list_addresses(classifier).values())
+
+
+def _build_copies(classifier: ImageClassifier) -> list[dict[str, Any]]:
+    addresses = _list_addresses(classifier).items()
+    return [_build_copy(name, address) for name, address in addresses if isinstance(address, ImageUri)]
 
 
 def _build_copy(name: str, address: ImageUri) -> dict[str, Any]:
@@ -119,12 +126,14 @@ def _build_copy(name: str, address: ImageUri) -> dict[str, Any]:
 
 def _build_fetch(classifier: ImageClassifier, settings: Settings, ca_bundle: str | None) -> dict[str, Any]:
     ca = [{"name": "CLASSIFIER_CA_FILE", "value": f"{SPEC_DIR}/{CA_KEY}"}] if ca_bundle else []
-    proxies = [variable.model_dump() for variable in classifier.spec.pod.env]
+    credentials = build_credentials_env(classifier) if _is_in_stores(classifier) else []
+    ours = {variable["name"] for variable in credentials}
+    passed = [variable.model_dump() for variable in classifier.spec.pod.env if variable.name not in ours]
     return {
         "name": "fetch",
-        **_build_image(classifier, settings),
+        **build_image(classifier, settings),
         "args": ["fetch", f"{SPEC_DIR}/{DOCUMENT_KEY}", "--to", MODEL_DIR],
-        **({"env": env} if (env := [*proxies, *ca]) else {}),
+        **({"env": env} if (env := [*passed, *credentials, *ca]) else {}),
         "securityContext": restricted.CONTAINER,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
@@ -139,7 +148,7 @@ def _build_server(classifier: ImageClassifier, settings: Settings) -> dict[str, 
     root_path = build_root_path(classifier)
     return {
         "name": "server",
-        **_build_image(classifier, settings),
+        **build_image(classifier, settings),
         "args": [
             *("serve", f"{SPEC_DIR}/{DOCUMENT_KEY}", "--files", MODEL_DIR),
             *(("--spool", SPOOL_DIR) if classifier.logs else ()),
@@ -166,7 +175,8 @@ def _build_server(classifier: ImageClassifier, settings: Settings) -> dict[str, 
     }
 
 
-def _build_image(classifier: ImageClassifier, settings: Settings) -> dict[str, str]:
+def build_image(classifier: ImageClassifier, settings: Settings) -> dict[str, str]:
+    """Return the server's image, for the object's device."""
     cuda = classifier.spec.runtime.device == "cuda"
     return {
         "image": settings.server_image_gpu if cuda else settings.server_image_cpu,

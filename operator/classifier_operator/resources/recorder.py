@@ -17,13 +17,14 @@ SPOOL_MOUNT: Object = {"name": "spool", "mountPath": SPOOL_DIR}
 def build_recorder(classifier: ImageClassifier, image: dict[str, str]) -> Object:
     """Return the recorder: a sidecar, which starts before the server and ends after it.
 
-    It has no probe, and its parent process never ends by itself: no store may take a pod out of its Service.
+    It has no probe, and --keep has its first process wait for the one that works: a pod whose sidecar is down is not
+    ready, and no store may take a pod out of its Service.
     """
     return {
         "name": "recorder",
         **image,
         "restartPolicy": "Always",
-        "args": ["record", f"{SPEC_DIR}/{DOCUMENT_KEY}", "--spool", SPOOL_DIR],
+        "args": ["record", f"{SPEC_DIR}/{DOCUMENT_KEY}", "--spool", SPOOL_DIR, "--keep"],
         "env": [*build_passed_env(classifier), *build_log_env(classifier)],
         "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}},
         "securityContext": restricted.CONTAINER,
@@ -51,16 +52,22 @@ def build_passed_env(classifier: ImageClassifier) -> list[Object]:
 
 
 def build_log_env(classifier: ImageClassifier) -> list[Object]:
-    """Return which pod it is, and the stores' credentials: values that only the kubelet sees.
+    """Return which pod it is, and the stores' credentials."""
+    return [
+        {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": "POD_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
+        *build_credentials_env(classifier),
+    ]
+
+
+def build_credentials_env(classifier: ImageClassifier) -> list[Object]:
+    """Return the stores' credentials, for the recorder and for what brings a model: values only the kubelet sees.
 
     A Secret that isn't there holds back no pod, unless it is a managed store's, which the operator makes first.
     """
     namespace, spec = classifier.identity.namespace, classifier.spec
-    env = [
-        {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-        {"name": "POD_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
-    ]
     tracking, storage = resolve_tracking(namespace, spec.tracking), resolve_storage(namespace, spec.storage)
+    env: list[Object] = []
     if tracking.secret:
         env += [
             build_secret_env(f"MLFLOW_TRACKING_{key.upper()}", tracking.secret, key, optional=True)

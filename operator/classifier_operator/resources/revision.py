@@ -41,8 +41,6 @@ def build_revision(classifier: ImageClassifier, labels: list[str] | None) -> Rev
 
 def _resolve_sinks(classifier: ImageClassifier) -> dict[str, Any]:
     """Return tracking and storage by their addresses: a pod knows nothing of what is managed."""
-    if not classifier.logs:
-        return {}
     namespace, spec = classifier.identity.namespace, classifier.spec
     sinks: dict[str, Tracking | Storage] = {
         "tracking": resolve_tracking(namespace, spec.tracking),

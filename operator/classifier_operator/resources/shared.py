@@ -38,7 +38,7 @@ def build_credentials(namespace: str, name: str) -> Object:
 
 
 def build_stateful_set(namespace: str, name: str, pod: Object, size: str, live: Object | None) -> Object:
-    """Return the StatefulSet of one pod. A volume keeps the size that it was made with: Kubernetes has it so."""
+    """Return the StatefulSet of one pod: `kubectl scale` may stop it, so the number is nobody's. A volume keeps the size that it was made with: Kubernetes has it so."""
     metadata = build_shared_metadata(namespace, name)
     claims = [{"metadata": {"name": "data"}, "spec": _build_claim(size)}]
     if live is not None:
@@ -48,7 +48,6 @@ def build_stateful_set(namespace: str, name: str, pod: Object, size: str, live: 
         "kind": "StatefulSet",
         "metadata": metadata,
         "spec": {
-            "replicas": 1,
             "serviceName": build_shared_name(name),
             "selector": {"matchLabels": {SHARED_LABEL: name}},
             "template": {"metadata": {"labels": metadata["labels"]}, "spec": _BASE | pod},

@@ -1,0 +1,105 @@
+"""The Job that asks MLflow's registry which version of a model an address stands for.
+
+The operator itself calls no address that an object names: this runs in the object's namespace, with its credentials.
+"""
+
+from typing import Any
+
+from classifier_inference.uri import ModelsUri
+from classifier_operator.names import REQUEST_LABEL, build_labels, build_metadata
+from classifier_operator.resources import restricted
+from classifier_operator.resources.config_map import CA_KEY
+from classifier_operator.resources.pod import build_image
+from classifier_operator.resources.recorder import SPEC_DIR, build_credentials_env
+from classifier_operator.settings import Settings
+from classifier_operator.sinks import resolve_storage, resolve_tracking
+from classifier_operator.spec import GROUP, Identity, ImageClassifier
+
+Object = dict[str, Any]
+KEPT_SECONDS = 300
+"""How long a Job that is done is kept. It is made anew for an alias, and so says within that time that it has moved."""
+_CA_ANNOTATION = f"{GROUP}/ca"
+_PASSED_ON = {"node_selector", "tolerations", "priority_class_name", "image_pull_secrets"}
+
+
+def build_resolve_job_name(identity: Identity, request: str) -> str:
+    """Return the Job's name; it fits the 63 characters of a label."""
+    return f"{identity.name}-r-{request}"
+
+
+def build_resolve_job(
+    classifier: ImageClassifier,
+    address: ModelsUri,
+    request: str,
+    settings: Settings,
+    ca_bundle: str | None,
+    *,
+    version_only: bool,
+) -> Object:
+    """Return the Job; with `version_only` it asks which version an alias names, and downloads nothing."""
+    identity, pod = classifier.identity, classifier.spec.pod
+    metadata = build_metadata(identity, build_resolve_job_name(identity, request))
+    labels = {**metadata["labels"], REQUEST_LABEL: request}
+    volumes, mounts, ca_env = _build_ca(ca_bundle)
+    container = {
+        "name": "resolve",
+        **build_image(classifier, settings),
+        "args": ["resolve", str(address), *(["--version-only"] if version_only else [])],
+        "env": [*_build_env(classifier), *ca_env],
+        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},
+        "securityContext": restricted.CONTAINER,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        # The model passes through here on its way into the digest: no bound but the node's.
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *mounts],  # noqa: S108 - the pod's own
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata | {"labels": labels},
+        "spec": {
+            # The kubelet starts it again with growing delay, as it does an init container, until there is an answer.
+            "backoffLimit": 1_000_000,
+            "ttlSecondsAfterFinished": KEPT_SECONDS,
+            "template": {
+                "metadata": {
+                    "labels": {**pod.labels, **build_labels(identity), REQUEST_LABEL: request},
+                    "annotations": pod.annotations | ({_CA_ANNOTATION: ca_bundle} if ca_bundle else {}),
+                },
+                "spec": {
+                    "restartPolicy": "OnFailure",
+                    "automountServiceAccountToken": False,
+                    "enableServiceLinks": False,
+                    "securityContext": restricted.POD,
+                    "containers": [container],
+                    "volumes": [{"name": "tmp", "emptyDir": {}}, *volumes],
+                    **pod.model_dump(by_alias=True, exclude_defaults=True, include=_PASSED_ON),
+                },
+            },
+        },
+    }
+
+
+def _build_env(classifier: ImageClassifier) -> list[Object]:
+    namespace, spec = classifier.identity.namespace, classifier.spec
+    storage = resolve_storage(namespace, spec.storage)
+    places = {
+        "MLFLOW_TRACKING_URI": resolve_tracking(namespace, spec.tracking).uri,
+        "AWS_ENDPOINT_URL_S3": storage.endpoint,
+        "AWS_REGION": storage.region,
+    }
+    ours = [{"name": name, "value": value} for name, value in places.items() if value]
+    ours += build_credentials_env(classifier)
+    taken = {variable["name"] for variable in ours}
+    return [*(each.model_dump() for each in spec.pod.env if each.name not in taken), *ours]
+
+
+def _build_ca(ca_bundle: str | None) -> tuple[list[Object], list[Object], list[Object]]:
+    """Return volumes, mounts and variables by which the container trusts the bundle: from the pod's own annotation."""
+    if not ca_bundle:
+        return [], [], []
+    item = {"path": CA_KEY, "fieldRef": {"fieldPath": f"metadata.annotations['{_CA_ANNOTATION}']"}}
+    return (
+        [{"name": "ca", "downwardAPI": {"items": [item]}}],
+        [{"name": "ca", "mountPath": SPEC_DIR, "readOnly": True}],
+        [{"name": "CLASSIFIER_CA_FILE", "value": f"{SPEC_DIR}/{CA_KEY}"}],
+    )

@@ -1,0 +1,67 @@
+"""The process that a recorder's container is: it never ends by itself."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+SCRIPT = """
+import os, signal, sys, time
+from classifier_inference.keep_running import keep_running
+
+def work():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(os._exit(7)))
+    print(os.getpid(), flush=True)
+    {}
+    return 3
+
+sys.exit(keep_running(work))
+"""
+
+
+@contextmanager
+def kept(what: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", SCRIPT.format(what)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def next_worker(process: subprocess.Popen[str]) -> int:
+    assert process.stdout is not None
+    return int(process.stdout.readline())
+
+
+def test_work_that_is_killed_is_begun_again() -> None:
+    with kept("time.sleep(60)") as process:
+        first = next_worker(process)
+        os.kill(first, signal.SIGKILL)
+        assert next_worker(process) != first
+        assert process.poll() is None
+
+
+@pytest.mark.parametrize("what", ["pass", "raise ValueError('broken')"])
+def test_work_that_ends_or_fails_is_begun_again(what: str) -> None:
+    with kept(what) as process:
+        assert next_worker(process) != next_worker(process)
+
+
+def test_a_signal_is_passed_on_and_the_work_s_status_returned() -> None:
+    with kept("time.sleep(60)") as process:
+        next_worker(process)
+        process.terminate()
+        assert process.wait(10) == 7
+
+
+def test_the_work_ends_with_its_keeper() -> None:
+    with kept("time.sleep(60)") as process:
+        worker = psutil.Process(next_worker(process))
+        process.kill()
+        assert psutil.wait_procs([worker], timeout=10)[1] == []
