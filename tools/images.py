@@ -25,7 +25,10 @@ SERVER_CPU = Image(f"imageclassifier/server:{VERSION}", ROOT / "inference" / "Do
 SERVER_GPU = Image(
     f"imageclassifier/server:{VERSION}-gpu", ROOT / "inference" / "Dockerfile", build_args={"VARIANT": "gpu"}
 )
+MINIO_REFERENCE = "pgsty/minio:latest"
+"""Not built here: loaded from this machine where it is there, else pulled."""
 OPERATOR = Image(f"imageclassifier/operator:{VERSION}", ROOT / "operator" / "Dockerfile")
+MLFLOW = Image(f"imageclassifier/mlflow:{VERSION}", ROOT / "tracking" / "Dockerfile")
 MODEL = Image(sample.REFERENCE, ROOT / "models" / "Dockerfile", sample.IMAGE_ROOT)
 
 
@@ -65,7 +68,7 @@ def has_image(reference: str) -> bool:
 
 def main() -> None:
     """Build every image but the gpu one, or only that with `--gpu`."""
-    for image in (SERVER_GPU,) if "--gpu" in sys.argv[1:] else (SERVER_CPU, OPERATOR, MODEL):
+    for image in (SERVER_GPU,) if "--gpu" in sys.argv[1:] else (SERVER_CPU, OPERATOR, MLFLOW, MODEL):
         with step(f"Building {image.reference}"):
             build_image(image)
 

@@ -9,7 +9,17 @@ import yaml
 
 from tools.answers import post_photo, show_predictions
 from tools.cluster import Cluster
-from tools.images import MODEL, OPERATOR, ROOT, SERVER_CPU, build_image, build_pinned
+from tools.images import (
+    MINIO_REFERENCE,
+    MLFLOW,
+    MODEL,
+    OPERATOR,
+    ROOT,
+    SERVER_CPU,
+    build_image,
+    build_pinned,
+    has_image,
+)
 from tools.ports import is_free
 from tools.serve import PHOTOS
 from tools.terminal import CommandError, console, step
@@ -29,11 +39,11 @@ def main() -> int:
     started = time.monotonic()
     try:
         make_cluster()
-        operator_image, server_image = prepare_images()
+        operator_image, server_image, mlflow_image = prepare_images()
         with step("Installing Traefik, the ingress controller"):
             CLUSTER.install_traefik()
         with step("Installing the operator with Helm"):
-            install_operator(operator_image, server_image)
+            install_operator(operator_image, server_image, mlflow_image)
         name = apply_sample(server_image)
         with step(f"Posting models/photos/cat.jpg to the ingress, http://localhost:{PORT}"):
             answer = post_photo(f"http://127.0.0.1:{PORT}", PHOTOS / "cat.jpg")
@@ -56,25 +66,33 @@ def make_cluster() -> None:
         CLUSTER.create(CONFIG)
 
 
-def prepare_images() -> tuple[str, str]:
-    """Build the images and load those that the cluster lacks. Return the operator's and the server's references."""
+def prepare_images() -> tuple[str, str, str]:
+    """Build the images and load those that the cluster lacks. Return the operator's, the server's and MLflow's."""
     with step(f"Building {MODEL.reference}"):
         build_image(MODEL)
     with step(f"Building {SERVER_CPU.reference}"):
         server = build_pinned(SERVER_CPU)
     with step(f"Building {OPERATOR.reference}"):
         operator = build_pinned(OPERATOR)
+    with step(f"Building {MLFLOW.reference}"):
+        mlflow = build_pinned(MLFLOW)
+    pulled = [MINIO_REFERENCE] if has_image(MINIO_REFERENCE) else []
     with step("Loading the images that the cluster lacks"):
-        loaded = CLUSTER.load_images(MODEL.reference, server, operator)
+        loaded = CLUSTER.load_images(MODEL.reference, server, operator, mlflow, *pulled)
     for reference in loaded:
         console.print(f"  {reference}", style="dim")
-    return operator, server
+    return operator, server, mlflow
 
 
-def install_operator(operator_image: str, server_image: str) -> None:
+def install_operator(operator_image: str, server_image: str, mlflow_image: str) -> None:
     """Install the chart, or upgrade it, and wait until the operator runs."""
     repository, _, tag = operator_image.rpartition(":")
-    settings = {"image.repository": repository, "image.tag": tag, "serverImages.cpu": server_image}
+    settings = {
+        "image.repository": repository,
+        "image.tag": tag,
+        "serverImages.cpu": server_image,
+        "managedImages.mlflow": mlflow_image,
+    }
     arguments = [f"--set-string={name}={value}" for name, value in settings.items()]
     try:
         CLUSTER.helm("upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--create-namespace",

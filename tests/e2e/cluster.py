@@ -27,6 +27,7 @@ GROUP_OF = {
     "imageclassifiers": "apis/imageclassifier.dev/v1alpha1",
     "deployments": "apis/apps/v1",
     "replicasets": "apis/apps/v1",
+    "statefulsets": "apis/apps/v1",
     "ingresses": "apis/networking.k8s.io/v1",
     "customresourcedefinitions": "apis/apiextensions.k8s.io/v1",
 }

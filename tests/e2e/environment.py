@@ -20,10 +20,12 @@ from tools.terminal import run
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CHART = ROOT / "charts" / "imageclassifier-operator"
-NAME = "imageclassifier-e2e"
+NAME = os.environ.get("E2E_NAME", "imageclassifier-e2e")
+"""The cluster's; with another, and another E2E_PORT, two runs stand side by side."""
 GPU_NODE = f"{NAME}-worker"
 NODE = f"{NAME}-control-plane"
-INGRESS = "http://127.0.0.1:18080"
+PORT = int(os.environ.get("E2E_PORT", "18080"))
+INGRESS = f"http://127.0.0.1:{PORT}"
 SYSTEM = "imageclassifier-system"
 RELEASE = "operator"
 OPERATOR = f"{RELEASE}-imageclassifier-operator"
@@ -41,6 +43,7 @@ class Images:
     server: str
     gpu: str
     next_server: str
+    mlflow: str
     sample: str
 
 
@@ -59,6 +62,8 @@ def create_cluster(folder: Path) -> kind.Cluster:
         made.delete()
     if not made.exists():
         config = yaml.safe_load((HERE / "kind-config.yaml").read_text())
+        config["name"] = NAME
+        config["nodes"][0]["extraPortMappings"][0]["hostPort"] = PORT
         for mount in config["nodes"][0]["extraMounts"]:
             mount["hostPath"] = str(HERE / mount["hostPath"])
         rendered = folder / "kind-config.yaml"
@@ -88,6 +93,7 @@ def load_images(made: kind.Cluster, folder: Path) -> Images:
         server=server,
         gpu=f"{server}-gpu",
         next_server=f"{server}-next",
+        mlflow=images.build_pinned(images.MLFLOW),
         sample=images.MODEL.reference,
     )
     images.build_image(images.MODEL)
@@ -102,6 +108,8 @@ def load_images(made: kind.Cluster, folder: Path) -> Images:
         built.gpu,
         built.next_server,
         built.sample,
+        built.mlflow,
+        images.MINIO_REFERENCE,
         classifiers.TINY_IMAGE,
         PROMETHEUS_IMAGE,
     )
@@ -116,6 +124,7 @@ def chart_values(built: Images, authority: Authority) -> list[str]:
         "image.tag": tag,
         "serverImages.cpu": built.server,
         "serverImages.gpu": built.gpu,
+        "managedImages.mlflow": built.mlflow,
         "caBundle": authority.certificate,
     }
     return [argument for name, value in values.items() for argument in ("--set-string", f"{name}={value}")]

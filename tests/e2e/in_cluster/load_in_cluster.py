@@ -14,7 +14,12 @@ def main() -> None:
     """Arguments: the URL, the picture's file."""
     url, picture = sys.argv[1], Path(sys.argv[2]).read_bytes()
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def await_end() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=await_end, daemon=True).start()
     failures, answered = [], 0
     while not ended.wait(INTERVAL):
         try:

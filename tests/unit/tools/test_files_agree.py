@@ -21,11 +21,17 @@ def test_makefile_and_images_install_with_the_same_uv() -> None:
     (version,) = found_in("Makefile", r"UV_VERSION := (\S+)")
     assert found_in("inference/Dockerfile", r"uv==(\S+)") == {version}
     assert found_in("operator/Dockerfile", r"uv==(\S+)") == {version}
+    assert found_in("tracking/Dockerfile", r"uv==(\S+)") == {version}
 
 
 def test_images_and_chart_have_the_project_s_version() -> None:
     assert found_in("pyproject.toml", r'(?m)^version = "(.+)"') == {images.VERSION}
     assert found_in("charts/imageclassifier-operator/Chart.yaml", r'(?m)^appVersion: "?([^"\n]+)') == {images.VERSION}
+
+
+def test_the_chart_names_the_store_that_is_loaded() -> None:
+    chart = yaml.safe_load((ROOT / "charts/imageclassifier-operator/values.yaml").read_text())
+    assert chart["managedImages"]["minio"] == images.MINIO_REFERENCE
 
 
 def test_the_sample_names_nothing_that_its_image_lacks() -> None:
@@ -37,7 +43,7 @@ def test_the_sample_names_nothing_that_its_image_lacks() -> None:
 
 
 def test_images_take_no_frontend_from_a_registry() -> None:
-    for image in (images.SERVER_CPU, images.OPERATOR, images.MODEL):
+    for image in (images.SERVER_CPU, images.OPERATOR, images.MLFLOW, images.MODEL):
         assert "syntax=" not in image.dockerfile.read_text()
 
 

@@ -1,0 +1,71 @@
+"""MLflow and MinIO as the tests ask them: by the API server's proxy, and by a pod of the namespace."""
+
+import json
+from typing import Any
+
+from tests.e2e.cluster import Cluster, Object
+
+MLFLOW, MINIO = "imageclassifier-mlflow", "imageclassifier-minio"
+MANAGED = {"tracking": {"mode": "Managed"}, "storage": {"mode": "Managed"}}
+READY_WITHIN = 180
+"""Seconds: MLflow imports for long on a machine that does other things too."""
+
+
+def is_running(found: Object | None) -> bool:
+    """Say whether a StatefulSet's one pod is ready."""
+    return found is not None and found.get("status", {}).get("readyReplicas") == 1
+
+
+def await_sinks(cluster: Cluster, namespace: str, *names: str) -> None:
+    """Wait until the managed servers run: both, or those that are named."""
+    for name in names or (MLFLOW, MINIO):
+        cluster.until("statefulsets", namespace, name, is_running, within=READY_WITHIN)
+
+
+def run_in_mlflow(cluster: Cluster, namespace: str, script: str) -> Any:
+    """Run Python in MLflow's pod, which has boto3 and the store's keys; return what it prints, read as JSON."""
+    command = ["kubectl", "-n", namespace, "exec", "-i", f"{MLFLOW}-0", "-c", "mlflow", "--", "python", "-"]
+    return json.loads(cluster.run(*command, stdin=_PREAMBLE + script).stdout)
+
+
+def ask_mlflow(cluster: Cluster, namespace: str, path: str, body: Object | None = None) -> Any:
+    """Ask MLflow's REST API, in its own pod, by the Service's name; return its answer."""
+    return run_in_mlflow(cluster, namespace, f"print(ask({path!r}, {json.dumps(json.dumps(body)) if body else None}))")
+
+
+def search_runs(cluster: Cluster, namespace: str, experiment: str) -> list[Object]:
+    """Return the active runs of an experiment; none where there is no such experiment."""
+    script = f"""
+name = urllib.parse.quote({experiment!r})
+try:
+    found = json.loads(ask("experiments/get-by-name?experiment_name=" + name))["experiment"]["experiment_id"]
+    wanted = json.dumps({{"experiment_ids": [found], "max_results": 1000}})
+    print(json.dumps(json.loads(ask("runs/search", wanted)).get("runs", [])))
+except urllib.error.HTTPError as error:
+    assert error.code == 404, error
+    print("[]")
+"""
+    runs: list[Object] = run_in_mlflow(cluster, namespace, script)
+    return runs
+
+
+def list_objects(cluster: Cluster, namespace: str) -> list[str]:
+    """Return the keys in the bucket."""
+    script = """
+pages = store.get_paginator("list_objects_v2").paginate(Bucket="mlflow")
+print(json.dumps([each["Key"] for page in pages for each in page.get("Contents", [])]))
+"""
+    keys: list[str] = run_in_mlflow(cluster, namespace, script)
+    return keys
+
+
+_PREAMBLE = f"""
+import json, os, urllib.error, urllib.parse, urllib.request
+import boto3
+store = boto3.client("s3", endpoint_url=os.environ["MLFLOW_S3_ENDPOINT_URL"])
+def ask(path, body=None):
+    url = "http://{MLFLOW}:5000/api/2.0/mlflow/" + path
+    headers = {{"Content-Type": "application/json"}}
+    with urllib.request.urlopen(urllib.request.Request(url, body and body.encode(), headers), timeout=30) as answer:
+        return answer.read().decode()
+"""
