@@ -31,6 +31,7 @@ _RESOURCES: dict[str, Any] = {
         ("", "v1", "ServiceAccount", "serviceaccounts"),
         ("", "v1", "ConfigMap", "configmaps"),
         ("", "v1", "Event", "events"),
+        ("batch", "v1", "Job", "jobs"),
         ("networking.k8s.io", "v1", "Ingress", "ingresses"),
     )
 }

@@ -181,6 +181,18 @@ _STATUS: Schema = {
                 "sha256": _text("The ONNX file's digest, as the revision's first pod found it."),
             },
         },
+        "resolved": {
+            "description": "What MLflow's registry said that model.uri stands for, asked once a revision.",
+            "type": "object",
+            "properties": {
+                "request": _text("The revision that the spec makes as it is written."),
+                "uri": _text("The address with the version in it."),
+                "version": _text("The version."),
+                "source": _text("Where its files lie."),
+                "sha256": _text("The model's digest, taken of the files."),
+                "latestVersion": _text("The version that the alias names by now; the spec's next change takes it."),
+            },
+        },
         "conditions": {
             "type": "array",
             "description": "What is so, and what is not.",

@@ -19,6 +19,7 @@ _CHILDREN = (
     ("", "v1", "configmaps"),
     ("", "v1", "pods"),
     ("networking.k8s.io", "v1", "ingresses"),
+    ("batch", "v1", "jobs"),
 )
 
 

@@ -34,7 +34,7 @@ class LogKeeper:
 
     async def prepare(self, classifier: ImageClassifier) -> None:
         """Make what pods of a new template can't start without. Raises ObstacleError where that can't be."""
-        if classifier.logs and classifier.spec.storage.mode == "Managed":
+        if classifier.spec.storage.mode == "Managed":
             await create_credentials(self._cluster, classifier.identity.namespace, classifier.spec.storage.name)
 
     async def check_volume(self, classifier: ImageClassifier) -> None:

@@ -17,6 +17,7 @@ from classifier_operator.log import LogKeeper
 from classifier_operator.log_status import describe_loss, summarise_lost
 from classifier_operator.names import CLASSIFIER_LABEL, REVISION_LABEL, build_selector
 from classifier_operator.reasons import Problem
+from classifier_operator.resolving import Resolver
 from classifier_operator.resources.config_map import build_config_map, build_config_map_name, read_ca_bundle
 from classifier_operator.resources.deployment import build_deployment, read_as_built
 from classifier_operator.resources.event import build_event
@@ -47,6 +48,7 @@ class Children:
     ingress: Object | None = None
     problem: Problem | None = None
     route: Condition | None = None
+    resolved: Object | None = None
 
 
 class Reconciler:
@@ -62,6 +64,7 @@ class Reconciler:
     ) -> None:
         self._cluster = cluster
         self._log_keeper = log_keeper
+        self._resolver = Resolver(cluster, settings, ca_bundle)
         self._settings = settings
         self._ca_bundle = ca_bundle
         self._clock = clock
@@ -85,7 +88,10 @@ class Reconciler:
         made = Children()
         try:
             made.classifier = parse_image_classifier(body)
-            made.revision = build_revision(made.classifier, await self._fetch_labels(made.classifier))
+            labels = await self._fetch_labels(made.classifier)
+            made.classifier, found = await self._resolver.resolve(made.classifier, labels, body.get("status", {}))
+            made.resolved = found.render() if found else None
+            made.revision = build_revision(made.classifier, labels)
             await self._make_pods(made.classifier, made.revision, made)
         except SpecError as error:
             made.problem = Problem(reasons.SPEC_INVALID, str(error))
@@ -172,6 +178,7 @@ class Reconciler:
             route=made.route,
             sinks=await self._log_keeper.observe(made.classifier, rollout, previous) if made.classifier else (),
             log=summarise_lost(previous, [*losses.values()]),
+            resolved=made.resolved or (previous.get("resolved") if made.problem else None),
         )
         status = summarise_status(identity, seen, previous, now)
         if status != previous:

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from classifier_inference.fields import Document
 from classifier_inference.spec import ClassifierSpec
+from classifier_operator.addresses import find_address_problem
 
 GROUP = "imageclassifier.dev"
 VERSION = "v1alpha1"
@@ -174,8 +175,12 @@ def parse_image_classifier(body: dict[str, Any]) -> ImageClassifier:
         raise SpecError("; ".join(_describe(problem) for problem in error.errors())) from None
     if spec.model.uri.startswith("file:"):
         raise SpecError(
-            "spec.model.uri: file: works with no cluster alone; use image://reference:tag/path or https://…"
+            "spec.model.uri: file: works with no cluster alone; use image://reference:tag/path, https://…, s3://… "
+            "or models:/…"
         )
+    problem = find_address_problem(spec)
+    if problem is not None:
+        raise SpecError(problem)
     return ImageClassifier(parse_identity(body), spec)
 
 

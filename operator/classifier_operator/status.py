@@ -12,6 +12,7 @@ from typing import Any
 from classifier_operator import pods, reasons
 from classifier_operator.names import build_selector
 from classifier_operator.reasons import Problem
+from classifier_operator.resolution import describe_moved
 from classifier_operator.rollout import Rollout, ServedModel
 from classifier_operator.spec import Identity
 
@@ -21,6 +22,7 @@ _NO_FAILURES = {
     reasons.SCALED_TO_ZERO,
     reasons.STARTING,
     reasons.ROLLING_OUT,
+    reasons.RESOLVING,
     reasons.WAITING_FOR_DELETION,
 }
 
@@ -52,11 +54,13 @@ class Observation:
     """TrackingReady and StorageReady, of an object that logs."""
     log: Status | None = None
     """What the log has lost."""
+    resolved: Status | None = None
+    """What MLflow's registry said that the model's address stands for."""
 
 
 def summarise_status(identity: Identity, seen: Observation, previous: Status, now: datetime) -> Status:
     """Return the object's whole status."""
-    conditions = [_summarise_ready(seen, previous), _summarise_served(seen.rollout), _summarise_progress(seen)]
+    conditions = [_summarise_ready(seen, previous), _summarise_served(seen), _summarise_progress(seen)]
     conditions += seen.sinks
     if seen.route is not None:
         conditions.append(seen.route)
@@ -71,6 +75,7 @@ def summarise_status(identity: Identity, seen: Observation, previous: Status, no
         **({"model": model} if model else {}),
         **({"lastFailure": failure} if failure else {}),
         **({"log": seen.log} if seen.log else {}),
+        **({"resolved": seen.resolved} if seen.resolved else {}),
     }
 
 
@@ -136,10 +141,13 @@ def _find_replica_failure(deployment: dict[str, Any] | None) -> Problem | None:
     return None
 
 
-def _summarise_served(rollout: Rollout) -> Condition:
-    if rollout.served is None:
+def _summarise_served(seen: Observation) -> Condition:
+    served = seen.rollout.served
+    if served is None:
         return Condition(reasons.MODEL_SERVED, "False", reasons.NOTHING_ANSWERS, "no pod is ready")
-    return Condition(reasons.MODEL_SERVED, "True", reasons.ANSWERING, f"version {rollout.served.version} answers")
+    moved = describe_moved(seen.resolved or {})
+    message = f"version {served.version} answers" + (f"; {moved}" if moved else "")
+    return Condition(reasons.MODEL_SERVED, "True", reasons.ANSWERING, message)
 
 
 def _summarise_progress(seen: Observation) -> Condition:

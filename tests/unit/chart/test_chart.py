@@ -103,6 +103,7 @@ def test_grants_what_reconciling_takes_and_no_more(values: dict[str, Any], kind:
     assert allowed(manifests, kind, "imageclassifiers/status") == {"patch"}
     assert allowed(manifests, kind, "pods") == {"get", "list", "watch"}
     assert allowed(manifests, kind, "statefulsets") == {"get", "list", "watch", "create", "patch", "delete"}
+    assert allowed(manifests, kind, "jobs") == {"get", "list", "watch", "create", "patch", "delete"}
     assert allowed(manifests, kind, "persistentvolumeclaims") == {"get"}
     assert allowed(manifests, kind, "secrets") == {"create"}
     assert "*" not in json.dumps(of_kind(manifests, kind))

@@ -11,6 +11,7 @@ from classifier_inference.termination import Lost
 from classifier_operator.crd import build_crd, collect_fields
 from classifier_operator.log_status import summarise_lost
 from classifier_operator.reasons import Problem
+from classifier_operator.resolution import Resolution
 from classifier_operator.rollout import decide_rollout, find_used_revisions
 from classifier_operator.status import Condition, Observation, find_condition, summarise_status
 from tests.unit.operator.objects import classifier_of
@@ -84,6 +85,9 @@ def waiting(reason: str, message: str) -> dict[str, Any]:
 def unscheduled(message: str) -> dict[str, Any]:
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
     return {"metadata": pod_of("2")["metadata"], "status": {"conditions": [condition]}}
+
+
+RESOLVED = Resolution("r", "models:/photos/3", "3", "s3://models/m", "a" * 64, "4").render()
 
 
 def status_of(
@@ -227,7 +231,7 @@ def test_the_crd_has_every_field_of_a_status() -> None:
     """The API server drops what the CRD has not, and the status would be written again and again."""
     schema = build_crd({})["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
     before = status_of([failing(ended("x"))])
-    status = status_of([pod_of("2")], previous=before) | {"log": summarise_lost({}, [LOST])}
+    status = status_of([pod_of("2")], previous=before) | {"log": summarise_lost({}, [LOST]), "resolved": RESOLVED}
     assert paths_of(status) == collect_fields(schema)
 
 
@@ -238,6 +242,16 @@ def paths_of(value: Any, path: str = "") -> set[str]:
         return set()
     here = {f"{path}.{name}" if path else name: child for name, child in value.items()}
     return set(here) | {where for name, child in here.items() for where in paths_of(child, name)}
+
+
+def test_an_alias_that_moved_is_named_beside_the_version_that_answers() -> None:
+    rollout = decide_rollout(None, [replica_set_of("2", 1)], [pod_of("2")])
+    seen = Observation(rollout, None, 1, "2", None, None, None, resolved=RESOLVED)
+    status = summarise_status(IDENTITY, seen, {}, NOW)
+    served = find_condition(status, "ModelServed")
+    assert served is not None
+    assert served["message"].startswith("version v2 answers; the alias names version 4 by now")
+    assert status["resolved"]["version"] == "3"
 
 
 def test_progressing_counts_the_ready_replicas() -> None:
