@@ -11,7 +11,7 @@ from classifier_inference.digest import check_digest, combine_digests, list_mode
 from classifier_inference.labels import read_labels
 from classifier_inference.model import Model
 from classifier_inference.prediction import Prediction
-from classifier_inference.preprocess import ImageError, normalise, prepare_image
+from classifier_inference.preprocess import ImageError, Source, decode_image, normalise
 from classifier_inference.sources import Files
 from classifier_inference.spec import CHANNEL_COUNTS, Classifier, ClassifierSpec, Preprocess, SelfTest
 from classifier_inference.termination import Reason
@@ -20,9 +20,10 @@ from classifier_inference.termination_log import StartError
 
 @dataclass(frozen=True)
 class Answer:
-    """The best classes, best first, and the seconds it took."""
+    """The best classes, best first, of what, and the seconds it took."""
 
     predictions: list[Prediction]
+    source: Source
     decode_seconds: float
     infer_seconds: float
 
@@ -41,14 +42,15 @@ class LoadedClassifier:
     def classify(self, content: bytes) -> Answer:
         """Return the topK classes of an encoded image. Raises ImageError."""
         started = time.perf_counter()
-        values = normalise(prepare_image(content, self.spec.preprocess, self.spec.limits), self.spec.preprocess)
+        pixels, source = decode_image(content, self.spec.preprocess, self.spec.limits)
+        values = normalise(pixels, self.spec.preprocess)
         decoded = time.perf_counter()
         scores = self.model.score(values)
         inferred = time.perf_counter()
         # Stable, so that equal scores come in the order of their classes.
         best = np.argsort(-scores, kind="stable")[: self.spec.top_k]
         predictions = [Prediction(self.labels[index], int(index), float(scores[index])) for index in best]
-        return Answer(predictions, decoded - started, inferred - decoded)
+        return Answer(predictions, source, decoded - started, inferred - decoded)
 
 
 def load_classifier(classifier: Classifier, files: Files, threads: int) -> LoadedClassifier:

@@ -12,6 +12,8 @@ import typer
 from classifier_inference import model_commands
 from classifier_inference.settings import DEFAULT_TERMINATION_LOG, Settings, parse_root_path
 
+HOSTNAME = socket.gethostname()
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(model_commands.app)
 
@@ -59,7 +61,7 @@ def serve(
         float, typer.Option(envvar="CLASSIFIER_DRAIN_SECONDS", min=0, help="How long SIGTERM lets requests in.")
     ] = Settings.drain_seconds,
     spool: Spool = None,
-    pod: Pod = socket.gethostname(),
+    pod: Pod = HOSTNAME,
     namespace: Namespace = "",
     ca_file: CaFile = None,
     log_level: LogLevel = "info",
@@ -111,7 +113,7 @@ def fetch(
 def record(
     document: Document,
     spool: Annotated[Path, typer.Option(help="The folder that servers spool to: a folder a server in it.")],
-    pod: Pod = socket.gethostname(),
+    pod: Pod = HOSTNAME,
     namespace: Namespace = "",
     ca_file: CaFile = None,
     log_level: LogLevel = "info",

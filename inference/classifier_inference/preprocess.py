@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageOps
 
 from classifier_inference import image_header
-from classifier_inference.spec import Limits, Preprocess, Resize
+from classifier_inference.spec import ImageFormat, Limits, Preprocess, Resize
 
 # Our own limit is judged from the header, below; Pillow's would warn or refuse before it.
 Image.MAX_IMAGE_PIXELS = None
@@ -57,10 +57,26 @@ class Geometry:
     canvas: tuple[int, int]
 
 
+@dataclass(frozen=True)
+class Source:
+    """What an image was before anything was made of it."""
+
+    format: ImageFormat
+    size: tuple[int, int]
+    """(width, height) in pixels."""
+
+
 def prepare_image(content: bytes, preprocess: Preprocess, limits: Limits) -> NDArray[np.uint8]:
     """Return uint8 pixels, height x width x channels, in the channel order asked for. Raises ImageError."""
-    with _open_image(content, limits) as image:
-        geometry = measure(image.size, preprocess.resize)
+    return decode_image(content, preprocess, limits)[0]
+
+
+def decode_image(content: bytes, preprocess: Preprocess, limits: Limits) -> tuple[NDArray[np.uint8], Source]:
+    """Return what prepare_image returns, and what it was made of. Raises ImageError."""
+    found = _judge_format(content, limits)
+    with _open_image(content, found, limits) as image:
+        size = image.size
+        geometry = measure(size, preprocess.resize)
         _judge_pixels(image.size, geometry, limits)
         try:
             image.load()
@@ -73,7 +89,8 @@ def prepare_image(content: bytes, preprocess: Preprocess, limits: Limits) -> NDA
             raise BrokenImageError(f"the image breaks off or is damaged: {error}") from error
     if turned.size != image.size:
         geometry = measure(turned.size, preprocess.resize)
-    return _to_pixels(_crop(_resize(converted, geometry, preprocess), preprocess.effective_crop), preprocess)
+    pixels = _to_pixels(_crop(_resize(converted, geometry, preprocess), preprocess.effective_crop), preprocess)
+    return pixels, Source(found, size)
 
 
 def normalise(pixels: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.float32]:
@@ -128,12 +145,16 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     return Image.merge("LA", (grey, alpha))
 
 
-def _open_image(content: bytes, limits: Limits) -> Image.Image:
+def _judge_format(content: bytes, limits: Limits) -> ImageFormat:
     found = image_header.sniff_format(content)
     if found is None:
         raise NotAnImageError("the bytes are not those of one")
     if found not in limits.formats:
         raise UnsupportedFormatError(f"{found} images are not taken here; taken are {', '.join(limits.formats)}")
+    return found
+
+
+def _open_image(content: bytes, found: ImageFormat, limits: Limits) -> Image.Image:
     size = image_header.read_webp_size(content) if found == "webp" else None
     if size is not None:
         _judge_size(size, limits)

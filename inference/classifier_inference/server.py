@@ -17,6 +17,7 @@ from classifier_inference.api.app import make_app
 from classifier_inference.classifier import LoadedClassifier
 from classifier_inference.container import count_cpus
 from classifier_inference.pool import Pool
+from classifier_inference.prediction_log.open import open_log
 from classifier_inference.request_id import make_uuid7
 from classifier_inference.serving import Serving
 from classifier_inference.settings import Settings
@@ -28,6 +29,9 @@ KEEP_ALIVE_SECONDS = 120
 
 FINISH_SECONDS = 20
 """How long requests in flight may take after the drain; with it, less than a pod's 30 s of grace."""
+
+SPOOL_SECONDS = 5
+"""How long the spool may take to write what waits. What it has not sealed by then, the recorder seals."""
 
 _log = structlog.get_logger("server")
 
@@ -73,11 +77,17 @@ def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], 
     to the termination log and ends the server with status 1.
     """
     threads = count_cpus()
+    try:
+        log = open_log(classifier, settings.spool, settings.pod, settings.namespace)
+    except StartError as error:
+        write_termination(error.failure, settings.termination_log)
+        return 1
     serving = Serving(
         classifier=classifier,
         pool=Pool(threads, classifier.spec.limits.queue),
         new_request_id=lambda: str(make_uuid7(time.time_ns() // 1_000_000, os.urandom(10))),
         image_root=settings.image_root,
+        log=log,
     )
     config = uvicorn.Config(
         make_app(serving, settings.root_path),
@@ -94,7 +104,11 @@ def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], 
         timeout_graceful_shutdown=FINISH_SECONDS,
     )
     server = DrainingServer(config, serving, settings.drain_seconds)
-    return asyncio.run(_serve(server, serving, lambda: load(threads), settings))
+    try:
+        return asyncio.run(_serve(server, serving, lambda: load(threads), settings))
+    finally:
+        if log is not None and not log.spool.close(SPOOL_SECONDS):
+            _log.warning("the spool is left as it is: its disk is too slow", folder=str(log.spool.folder))
 
 
 async def _serve(

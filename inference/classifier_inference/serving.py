@@ -7,6 +7,8 @@ from pathlib import Path
 from classifier_inference.classifier import LoadedClassifier
 from classifier_inference.metrics import Metrics
 from classifier_inference.pool import Pool
+from classifier_inference.prediction_log.logger import PredictionLogger
+from classifier_inference.prediction_log.metrics import LogCollector
 from classifier_inference.spec import Classifier
 
 
@@ -19,6 +21,8 @@ class Serving:
     pool: Pool
     new_request_id: Callable[[], str]
     image_root: Path | None = None
+    log: PredictionLogger | None = None
+    """What logs predictions; None where they aren't to be logged."""
     metrics: Metrics = field(default_factory=Metrics)
     loaded: LoadedClassifier | None = None
     """What is served; None while it is being loaded."""
@@ -28,6 +32,8 @@ class Serving:
     def __post_init__(self) -> None:
         self.metrics.queue_length.set_function(lambda: self.pool.waiting)
         self.metrics.ready.set_function(lambda: self.is_ready)
+        if self.log is not None:
+            self.metrics.registry.register(LogCollector(self.log.spool))
 
     @property
     def is_ready(self) -> bool:

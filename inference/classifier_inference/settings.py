@@ -19,6 +19,11 @@ class Settings:
     drain_seconds: float = 5
     """How long requests are still answered after SIGTERM."""
     termination_log: Path = DEFAULT_TERMINATION_LOG
+    spool: Path | None = None
+    """The folder that predictions are spooled in; each server has a folder of its own there. None: no log."""
+    pod: str = "local"
+    """What that folder is called."""
+    namespace: str = ""
 
 
 def parse_root_path(text: str) -> str:

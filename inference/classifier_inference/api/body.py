@@ -30,6 +30,8 @@ class ImageBytes:
     """An image, encoded."""
 
     content: bytes
+    name: str | None = None
+    """As a form calls it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ def parse_body(body: bytes, content_type: str, limit_bytes: int) -> ImageBytes |
         return _parse_json(body)
     delimiter = _BOUNDARY.match(body)
     if delimiter is not None:
-        return _judge_bytes(_parse_multipart(body, delimiter[1]), limit_bytes)
+        name, content = _parse_multipart(body, delimiter[1])
+        return _judge_bytes(content, limit_bytes, name)
     if content_type.partition(";")[0].strip().lower() == "application/json":
         raise ProblemError(Kind.MALFORMED_JSON, 'JSON must be an object such as {"image_path": "cat.jpg"}')
     raise ProblemError(Kind.NOT_AN_IMAGE, "the bytes are not those of one")
@@ -76,10 +79,10 @@ def too_many_bytes(limit_bytes: int) -> ProblemError:
     return ProblemError(Kind.TOO_MANY_BYTES, f"an image may have at most {limit_bytes} bytes")
 
 
-def _judge_bytes(content: bytes, limit_bytes: int) -> ImageBytes:
+def _judge_bytes(content: bytes, limit_bytes: int, name: str | None = None) -> ImageBytes:
     if len(content) > limit_bytes:
         raise too_many_bytes(limit_bytes)
-    return ImageBytes(content)
+    return ImageBytes(content, name)
 
 
 def _parse_json(body: bytes) -> ImagePath:
@@ -97,11 +100,12 @@ class _Parts:
     """Collects the parts of a multipart body that are called `file`."""
 
     def __init__(self) -> None:
-        self.files: list[bytes] = []
+        self.files: list[tuple[str | None, bytes]] = []
         self.ended = False
         self._name = b""
         self._value = b""
         self._data: list[bytes] | None = None
+        self._filename: str | None = None
 
     @property
     def callbacks(self) -> "MultipartCallbacks":
@@ -130,6 +134,8 @@ class _Parts:
             _, options = parse_options_header(self._value)
             if options.get(b"name") == FIELD.encode():
                 self._data = []
+                filename = options.get(b"filename")
+                self._filename = filename.decode(errors="replace") if filename else None
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._data is not None:
@@ -137,14 +143,14 @@ class _Parts:
 
     def on_part_end(self) -> None:
         if self._data is not None:
-            self.files.append(b"".join(self._data))
+            self.files.append((self._filename, b"".join(self._data)))
         self._data = None
 
     def on_end(self) -> None:
         self.ended = True
 
 
-def _parse_multipart(body: bytes, boundary: bytes) -> bytes:
+def _parse_multipart(body: bytes, boundary: bytes) -> tuple[str | None, bytes]:
     parts = _Parts()
     try:
         MultipartParser(boundary, parts.callbacks).write(body)
@@ -156,6 +162,6 @@ def _parse_multipart(body: bytes, boundary: bytes) -> bytes:
         raise ProblemError(
             Kind.INVALID_INPUT, f"one field called `{FIELD}` with one image is needed; the body has {len(parts.files)}"
         )
-    if not parts.files[0]:
+    if not parts.files[0][1]:
         raise ProblemError(Kind.EMPTY_BODY, f"the field `{FIELD}` is empty")
     return parts.files[0]

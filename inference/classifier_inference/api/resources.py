@@ -1,12 +1,25 @@
-"""What health tells of the machine and the model."""
+"""What health tells of the machine, the model and the prediction log."""
 
 import shutil
+import time
 
 import psutil
 
-from classifier_inference.api.schemas import Cpu, GpuHealth, Health, LoadedModel, Usage
+from classifier_inference.api.schemas import (
+    Cpu,
+    GpuHealth,
+    Health,
+    LoadedModel,
+    LogCount,
+    LogHealth,
+    RecorderHealth,
+    Usage,
+)
 from classifier_inference.container import count_cpus, read_memory
 from classifier_inference.devices import CUDA_PROVIDER, list_gpus
+from classifier_inference.log_state import SinkStates
+from classifier_inference.prediction_log.recorder_state import RecorderState, read_state
+from classifier_inference.prediction_log.spool import Spool
 from classifier_inference.serving import Serving
 
 _PROCESS = psutil.Process()
@@ -25,6 +38,7 @@ def describe_health(serving: Serving) -> Health:
         memory=Usage(used_bytes=used, total_bytes=total),
         disk=Usage(used_bytes=disk.used, total_bytes=disk.total),
         gpu=_describe_gpu(serving),
+        log=describe_log(serving.log.spool, time.time()) if serving.log is not None else None,
     )
 
 
@@ -48,3 +62,32 @@ def _describe_gpu(serving: Serving) -> GpuHealth:
     if serving.loaded is None or serving.loaded.model.provider != CUDA_PROVIDER:
         return GpuHealth(used=False, names=names, reason="the model is being loaded")
     return GpuHealth(used=True, names=names, reason=None)
+
+
+def describe_log(spool: Spool, now: float) -> LogHealth:
+    """Return how a server's log is doing; `now` in seconds since 1970. Reads a small file."""
+    dropped = spool.counts
+    state = read_state(spool.folder)
+    sinks = state or SinkStates()
+    return LogHealth(
+        tracking=sinks.tracking,
+        storage=sinks.storage,
+        records=LogCount(logged=spool.logged_records, dropped=dropped.records),
+        images=LogCount(logged=spool.logged_images, dropped=dropped.images),
+        spool_bytes=spool.used_bytes,
+        spool_limit_bytes=spool.budget_bytes,
+        recorder=_describe_recorder(state, now) if state is not None else None,
+    )
+
+
+def _describe_recorder(state: RecorderState, now: float) -> RecorderHealth:
+    oldest = state.backlog.oldest
+    return RecorderHealth(
+        seconds_ago=round(now - state.time.timestamp(), 1),
+        backlog_windows=state.backlog.windows,
+        backlog_bytes=state.backlog.bytes,
+        backlog_seconds=round(now - oldest.timestamp(), 1) if oldest is not None else None,
+        shipped_windows=state.shipped.windows,
+        shipped_records=state.shipped.records,
+        shipped_images=state.shipped.images,
+    )

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from classifier_inference.log_state import SinkStates
+
 
 class InferenceInput(BaseModel):
     """An image by its path."""
@@ -89,6 +91,35 @@ class GpuHealth(BaseModel):
     reason: str | None = Field(description="Why no GPU is used; null if one is.")
 
 
+class LogCount(BaseModel):
+    """How many of something were logged, and how many had to be dropped."""
+
+    logged: int = Field(description="Written to the spool since the server started.")
+    dropped: int = Field(description="Dropped since the spool was made, by servers that were killed too.")
+
+
+class RecorderHealth(BaseModel):
+    """How the process that ships the log is doing."""
+
+    seconds_ago: float = Field(description="When it last said so: it does every few seconds while it runs.")
+    backlog_windows: int = Field(description="Sealed windows that wait to be shipped.")
+    backlog_bytes: int
+    backlog_seconds: float | None = Field(description="The age of the oldest of them; null if there is none.")
+    shipped_windows: int = Field(description="Since the spool was made, like the next two.")
+    shipped_records: int
+    shipped_images: int
+
+
+class LogHealth(SinkStates):
+    """How the prediction log is doing: what the server spools, and what became of it."""
+
+    records: LogCount
+    images: LogCount
+    spool_bytes: int = Field(description="Disk that the spool takes.")
+    spool_limit_bytes: int = Field(description="What it may take: above, images are dropped first, then records.")
+    recorder: RecorderHealth | None = Field(description="Null until it has said something.")
+
+
 class Health(BaseModel):
     """How the server is doing."""
 
@@ -98,3 +129,4 @@ class Health(BaseModel):
     memory: Usage
     disk: Usage = Field(description="The root filesystem.")
     gpu: GpuHealth
+    log: LogHealth | None = Field(description="Null where predictions are not logged.")

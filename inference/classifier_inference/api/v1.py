@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import orjson
@@ -16,6 +16,9 @@ from classifier_inference.api.resources import describe_health
 from classifier_inference.api.schemas import Health, InferenceResponse
 from classifier_inference.classifier import Answer, LoadedClassifier
 from classifier_inference.pool import QueueFullError
+from classifier_inference.prediction_log.logger import Answered, PredictionLogger
+from classifier_inference.prediction_log.record import RecordedMilliseconds, RecordedModel
+from classifier_inference.prediction_log.ticket import Ticket
 from classifier_inference.preprocess import ImageError, NotAnImageError, TooManyPixelsError, UnsupportedFormatError
 from classifier_inference.serving import Serving
 
@@ -45,17 +48,47 @@ class Work:
 
     loaded: LoadedClassifier
     image_root: Path | None
+    log: PredictionLogger | None
+    request_id: str
     body: bytes
     content_type: str
+    read_seconds: float
+    asked: float
+    """When it was handed over, by time.perf_counter."""
 
-    def run(self) -> Answer:
-        """Return the answer. Raises ProblemError."""
+    def run(self) -> tuple[Answer, Ticket | None]:
+        """Return the answer, and what its record is waited for by. Raises ProblemError."""
+        queued = time.perf_counter() - self.asked
         limit = self.loaded.spec.limits.bytes
         match parse_body(self.body, self.content_type, limit):
-            case ImageBytes(content):
-                return classify(self.loaded, content)
+            case ImageBytes(content, name):
+                pass
             case ImagePath(path):
-                return classify(self.loaded, read_image(self.image_root, path, limit))
+                content, name = read_image(self.image_root, path, limit), PurePosixPath(path).name
+        answer = classify(self.loaded, content)
+        if self.log is None:
+            return answer, None
+        # From here and not from the event loop: while that wakes up, the record is being written.
+        return answer, self.log.log(self._describe(answer, content, name, queued))
+
+    def _describe(self, answer: Answer, content: bytes, name: str | None, queued: float) -> Answered:
+        loaded = self.loaded
+        return Answered(
+            request_id=self.request_id,
+            model=RecordedModel(loaded.spec.model.version, loaded.sha256),
+            device=loaded.spec.runtime.device,
+            content=content,
+            image_name=name,
+            image_format=answer.source.format,
+            image_size=answer.source.size,
+            predictions=answer.predictions,
+            milliseconds=RecordedMilliseconds(
+                read=to_milliseconds(self.read_seconds),
+                queue=to_milliseconds(queued),
+                decode=to_milliseconds(answer.decode_seconds),
+                infer=to_milliseconds(answer.infer_seconds),
+            ),
+        )
 
 
 def make_router(serving: Serving) -> APIRouter:
@@ -75,11 +108,22 @@ def make_router(serving: Serving) -> APIRouter:
         loaded = require_ready(serving)
         body = await read_body(request, loaded.spec.limits.bytes)
         read = time.perf_counter()
-        work = Work(loaded, serving.image_root, body, request.headers.get("content-type", ""))
+        work = Work(
+            loaded=loaded,
+            image_root=serving.image_root,
+            log=serving.log,
+            request_id=request.state.request_id,
+            body=body,
+            content_type=request.headers.get("content-type", ""),
+            read_seconds=read - started,
+            asked=read,
+        )
         try:
-            answer, queued = await serving.pool.run(work.run)
+            (answer, ticket), queued = await serving.pool.run(work.run)
         except QueueFullError:
             raise queue_full() from None
+        if ticket is not None and serving.log is not None:
+            await serving.log.spool.confirm(ticket)
         observe(serving, read - started, queued, answer, time.perf_counter() - started)
         request.state.answer = answer.predictions[0]
         content = render_answer(loaded, answer, queued, request.state.request_id)
@@ -161,8 +205,13 @@ def render_answer(loaded: LoadedClassifier, answer: Answer, queued: float, reque
         "predictions": answer.predictions,
         "model": {"name": loaded.name, "version": loaded.spec.model.version, "sha256": loaded.sha256},
         "milliseconds": {
-            "decode": round(answer.decode_seconds * 1000, 3),
-            "queue": round(queued * 1000, 3),
-            "infer": round(answer.infer_seconds * 1000, 3),
+            "decode": to_milliseconds(answer.decode_seconds),
+            "queue": to_milliseconds(queued),
+            "infer": to_milliseconds(answer.infer_seconds),
         },
     }
+
+
+def to_milliseconds(seconds: float) -> float:
+    """Return seconds as milliseconds, to a microsecond."""
+    return round(seconds * 1000, 3)

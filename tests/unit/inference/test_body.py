@@ -28,18 +28,18 @@ def multipart(*parts: tuple[str, bytes], boundary: str = "xyz") -> bytes:
 @pytest.mark.parametrize("content_type", TYPES)
 def test_the_content_type_changes_nothing_about_the_three_forms(content_type: str) -> None:
     assert parse_body(IMAGE, content_type, LIMIT) == ImageBytes(IMAGE)
-    assert parse_body(multipart(("file", IMAGE)), content_type, LIMIT) == ImageBytes(IMAGE)
+    assert parse_body(multipart(("file", IMAGE)), content_type, LIMIT) == ImageBytes(IMAGE, "a.png")
     assert parse_body(b' \n{"image_path": "a.jpg"}', content_type, LIMIT) == ImagePath("a.jpg")
 
 
 def test_other_fields_beside_the_file_are_passed_over() -> None:
     body = multipart(("comment", b"hello"), ("file", IMAGE), ("more", b""))
-    assert parse_body(body, "", LIMIT) == ImageBytes(IMAGE)
+    assert parse_body(body, "", LIMIT) == ImageBytes(IMAGE, "a.png")
 
 
 def test_a_file_may_hold_what_looks_like_a_delimiter() -> None:
     content = IMAGE + b"\r\n--xy\r\n--xyz"
-    assert parse_body(multipart(("file", content), boundary="xyzzy"), "", LIMIT) == ImageBytes(content)
+    assert parse_body(multipart(("file", content), boundary="xyzzy"), "", LIMIT) == ImageBytes(content, "a.png")
 
 
 @pytest.mark.parametrize(
