@@ -29,6 +29,11 @@ class Segment:
         self._torn = False
         self._tar_broken = False
 
+    @property
+    def image_bytes(self) -> int:
+        """How large its tar is by now."""
+        return self._tar_end
+
     def append(self, tickets: list[Ticket]) -> int:
         """Write the records; return how many of them, from the first on, are whole on disk."""
         start = b"\n" if self._torn else b""

@@ -46,6 +46,10 @@ MOST_IMAGE_BYTES = 32 * 2**20
 
 MEASURE_SECONDS = 1.0
 
+WINDOW_SHARE = 0.1
+"""How much of the spool a window's images may fill: one that is larger ends early, so that it can be shipped, and make
+room, before there is none left."""
+
 _log = structlog.get_logger("spool")
 
 
@@ -139,7 +143,7 @@ class Spool:
         ended = False
         while not ended:
             batch, ended = self._gather()
-            if self._segment is not None and time.monotonic() >= self._segment.ends_at:
+            if self._segment is not None and self._is_over(self._segment):
                 self._end_segment()
             if batch:
                 self._write_batch(batch)
@@ -213,6 +217,9 @@ class Spool:
     def _begin_segment(self) -> Segment:
         window = make_uuid7(time.time_ns() // 1_000_000, os.urandom(10))
         return Segment(self.folder, window, time.monotonic() + self._window_seconds, self._write)
+
+    def _is_over(self, segment: Segment) -> bool:
+        return time.monotonic() >= segment.ends_at or segment.image_bytes >= self.budget_bytes * WINDOW_SHARE
 
     def _end_segment(self) -> None:
         if self._segment is not None:
