@@ -10,7 +10,7 @@ UV := $(BIN)/uv sync --quiet --locked --inexact --extra server --extra cpu --ext
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run test check unit integration e2e test-gpu kind kind-down images generate lock clean
+.PHONY: help run test check unit integration e2e compose-test test-gpu kind kind-down images generate lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[36mmake %-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ integration: $(VENV)/.developing ## Run the tests against real servers on this m
 
 e2e: $(VENV)/.developing ## Run the end-to-end tests on a kind cluster of their own (Docker, kind, kubectl, helm)
 	@$(BIN)/python -m tools.end_to_end --required
+
+compose-test: $(VENV)/.developing images ## Run docker-compose.yml and see a prediction arrive in MLflow, its image in MinIO
+	$(BIN)/python -m pytest tests/compose
 
 test-gpu: $(VENV)/.developing ## Build the gpu image (gigabytes) and see it refuse to start without a GPU
 	$(BIN)/python -m tools.images --gpu

@@ -40,8 +40,8 @@ def build_credentials(namespace: str, name: str) -> Object:
 def build_stateful_set(namespace: str, name: str, pod: Object, size: str, live: Object | None) -> Object:
     """Return the StatefulSet of one pod.
 
-    A volume keeps the size that it was made with: Kubernetes has it so. `replicas` is left to `kubectl scale`, which may
-    stop the server.
+    A volume keeps the size that it was made with: Kubernetes has it so. `replicas` is left to `kubectl scale`, which
+    may stop the server.
     """
     metadata = build_shared_metadata(namespace, name)
     claims = [{"metadata": {"name": "data"}, "spec": _build_claim(size)}]

@@ -29,6 +29,20 @@ def test_images_and_chart_have_the_project_s_version() -> None:
     assert found_in("charts/imageclassifier-operator/Chart.yaml", r'(?m)^appVersion: "?([^"\n]+)') == {images.VERSION}
 
 
+def test_compose_serves_the_sample() -> None:
+    """But for where it logs to: in the cluster the operator says so."""
+    sample_spec, served = (
+        yaml.safe_load((ROOT / path).read_text())["spec"]
+        for path in ("manifests/samples/quickstart.yaml", "compose/classifier.yaml")
+    )
+    for field in ("model", "preprocess", "selfTest"):
+        assert served[field] == sample_spec[field]
+
+
+def test_compose_runs_the_store_that_the_chart_names() -> None:
+    assert found_in("docker-compose.yml", r"image: (\S+minio\S*)") == {images.MINIO_REFERENCE}
+
+
 def test_the_chart_names_the_store_that_is_loaded() -> None:
     chart = yaml.safe_load((ROOT / "charts/imageclassifier-operator/values.yaml").read_text())
     assert chart["managedImages"]["minio"] == images.MINIO_REFERENCE
