@@ -1,6 +1,8 @@
 """`classifier record`: starts the recorder of one server's spool."""
 
+import ssl
 import sys
+import tempfile
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +16,7 @@ def record_document(
 ) -> int:
     """Ship what the document's server spools, until a signal comes; return an exit status if that can't be begun."""
     leave_out("numpy", "pandas")
+    from classifier_inference.https import make_context
     from classifier_inference.prediction_log.mlflow_client import MlflowClient
     from classifier_inference.prediction_log.parquet import use_little_memory
     from classifier_inference.prediction_log.recorder import Place, Recorder
@@ -25,13 +28,25 @@ def record_document(
         if classifier.spec.tracking.uri is None:
             raise StartError(Reason.SPEC_INVALID, "there is nothing to record to: spec.tracking names no uri")
         storage = classifier.spec.storage
-        mlflow = MlflowClient(classifier.spec.tracking.uri)
-        s3 = S3Store(storage.endpoint, storage.region)
+        mlflow = MlflowClient(classifier.spec.tracking.uri, verify=make_context(ca_file))
+        s3 = S3Store(storage.endpoint, storage.region, _bundle_authorities(ca_file))
     except StartError as error:
         write_termination(error.failure, termination_log)
         return 1
     Recorder(classifier, mlflow, s3, Place(spool, pod, namespace, termination_log)).run()
     return 0
+
+
+def _bundle_authorities(ca_file: Path | None) -> str | None:
+    """Return one file of the usual certificate authorities and the given ones, as boto3 wants them; None for none."""
+    if ca_file is None:
+        return None
+    from botocore.httpsession import where
+
+    usual = Path(ssl.get_default_verify_paths().cafile or where())
+    with tempfile.NamedTemporaryFile(prefix="classifier-ca-", suffix=".pem", delete=False) as bundle:
+        bundle.write(usual.read_bytes() + b"\n" + ca_file.read_bytes())
+    return bundle.name
 
 
 def leave_out(*modules: str) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,7 @@ from urllib.parse import quote
 import httpx2
 import orjson
 
+from classifier_inference.https import printable
 from classifier_inference.log_state import SinkReason
 from classifier_inference.prediction_log.sinks.errors import RefusedError, Sink, SinkError
 
@@ -83,11 +85,15 @@ class MlflowClient:
     """
 
     def __init__(
-        self, uri: str, headers: Mapping[str, str] | None = None, timeout: httpx2.Timeout | float = TIMEOUT
+        self,
+        uri: str,
+        headers: Mapping[str, str] | None = None,
+        timeout: httpx2.Timeout | float = TIMEOUT,
+        verify: ssl.SSLContext | bool = True,
     ) -> None:
-        self._uri = uri.rstrip("/")
+        self._shown = printable(uri)
         headers = {"User-Agent": "classifier", **(read_credentials() if headers is None else headers)}
-        self._http = httpx2.Client(base_url=self._uri, headers=headers, timeout=timeout)
+        self._http = httpx2.Client(base_url=uri.rstrip("/"), headers=headers, timeout=timeout, verify=verify)
 
     def close(self) -> None:
         """Close the connections."""
@@ -212,10 +218,10 @@ class MlflowClient:
         try:
             response = self._http.request(method, path, **request)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol) as error:
-            message = f"{self._uri} can't be reached: {_say(error)}"
+            message = f"{self._shown} can't be reached: {_say(error)}"
             raise SinkError(Sink.TRACKING, SinkReason.UNREACHABLE, message) from None
         except httpx2.HTTPError as error:
-            message = f"{self._uri} gave no answer: {_say(error)}"
+            message = f"{self._shown} gave no answer: {_say(error)}"
             raise UncertainError(Sink.TRACKING, SinkReason.UNREACHABLE, message) from None
         if not response.is_success:
             raise self._explain(response)
@@ -225,7 +231,7 @@ class MlflowClient:
         status, answer = response.status_code, _parse_json(response) or {}
         code = answer.get("error_code")
         told = f"{code}: {answer.get('message', '')}" if code else _begin(response)
-        message = f"{self._uri} answered {status} {told}"[:1000]
+        message = f"{self._shown} answered {status} {told}"[:1000]
         if status in _LOCKED_OUT:
             return SinkError(Sink.TRACKING, SinkReason.REFUSED, message)
         if status in _PASSING:
@@ -239,7 +245,7 @@ class MlflowClient:
 
     def _something_else(self, response: httpx2.Response) -> SinkError:
         kind = response.headers.get("content-type", "no content type")
-        message = f"{self._uri} does not answer as MLflow does: {response.status_code}, {kind}: {_begin(response)}"
+        message = f"{self._shown} does not answer as MLflow does: {response.status_code}, {kind}: {_begin(response)}"
         return SinkError(Sink.TRACKING, SinkReason.NOT_MLFLOW, message)
 
 

@@ -34,11 +34,12 @@ class S3Store:
     Every method raises SinkError with the store's own message, or RefusedError where it refuses this object alone.
     """
 
-    def __init__(self, endpoint: str | None = None, region: str | None = None, read_timeout: float = 60) -> None:
+    def __init__(self, endpoint: str | None = None, region: str | None = None, ca_file: str | None = None) -> None:
+        """`ca_file`: all certificate authorities to trust; None for the usual ones."""
         self._endpoint = endpoint
         config = Config(
             connect_timeout=5,
-            read_timeout=read_timeout,
+            read_timeout=60,
             retries={"total_max_attempts": 1, "mode": "standard"},
             s3={"addressing_style": "path" if endpoint else "auto"},
             # Stores that aren't Amazon's may not know the trailing checksums that are boto3's default.
@@ -46,7 +47,7 @@ class S3Store:
             response_checksum_validation="when_required",
         )
         self._connect: Callable[[], Any] = lambda: boto3.session.Session().client(
-            "s3", endpoint_url=endpoint, region_name=region or DEFAULT_REGION, config=config
+            "s3", endpoint_url=endpoint, region_name=region or DEFAULT_REGION, config=config, verify=ca_file
         )
         self._made: Any = None
 
