@@ -195,6 +195,10 @@ class MlflowClient:
                 headers={"Content-Length": str(content.stat().st_size)},
             )
 
+    def get_artifact(self, uri: str) -> bytes:
+        """Return the file at a `mlflow-artifacts:` address. Raises NotFoundError where there is none."""
+        return self._send("GET", _artifact_path(uri)).content
+
     def delete_artifacts(self, uri: str) -> None:
         """Delete a file or folder at a `mlflow-artifacts:` address; it is fine if there is none."""
         try:

@@ -26,6 +26,12 @@ class ArtifactStore:
         else:
             self._mlflow.put_artifact(_require_proxied(uri), content)
 
+    def get(self, uri: str) -> bytes:
+        """Return the file at an address."""
+        if uri.startswith("s3://"):
+            return self._s3.get(uri)
+        return self._mlflow.get_artifact(_require_proxied(uri))
+
     def delete_folder(self, uri: str) -> None:
         """Delete all that lies at an address; it is fine if nothing does."""
         if uri.startswith("s3://"):

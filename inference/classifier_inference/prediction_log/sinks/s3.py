@@ -61,6 +61,13 @@ class S3Store:
             with content.open("rb") as file:
                 self._client.put_object(Bucket=bucket, Key=key, Body=file)
 
+    def get(self, uri: str) -> bytes:
+        """Return the object at `s3://bucket/key`."""
+        bucket, key = split_uri(uri)
+        with self._explained():
+            content: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return content
+
     def delete_folder(self, uri: str) -> None:
         """Delete all that lies under `s3://bucket/folder`; it is fine if nothing does."""
         bucket, key = split_uri(uri)
