@@ -1,7 +1,7 @@
 """Files in an S3 store. Credentials come from the environment, as boto3 finds them; messages are the store's own."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ def open_object(client: Any, address: S3Uri) -> RemoteFile:
     def read() -> Iterator[Iterator[bytes]]:
         with explained():
             answer = client.get_object(Bucket=address.bucket, Key=address.key)
-            with answer["Body"] as body:
+            with closing(answer["Body"]) as body:
                 if "ETag" not in answer:
                     raise RefusedError("what answered there is no S3 store: it sent no ETag")
                 yield body.iter_chunks(CHUNK_BYTES)
