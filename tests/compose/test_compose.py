@@ -1,4 +1,4 @@
-"""`docker compose up` as its file says, from a folder of its own: a prediction arrives in MLflow, its image in MinIO."""
+"""`docker compose up` as its file says, in a folder of its own: a prediction gets to MLflow, its image to MinIO."""
 
 import json
 import os

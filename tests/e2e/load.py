@@ -38,6 +38,8 @@ class Load:
     picture: bytes
     failures: list[str] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
+    ids: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         self._ended = threading.Event()
@@ -56,13 +58,15 @@ class Load:
                 self._post(client)
 
     def _post(self, client: httpx2.Client) -> None:
-        started = time.strftime("%H:%M:%S")
+        started, begun = time.strftime("%H:%M:%S"), time.perf_counter()
         try:
             answer = client.post(self.url, content=self.picture)
         except httpx2.HTTPError as error:
             self.failures.append(f"{started} {error!r}")
             return
         if answer.status_code == 200:
+            self.seconds.append(time.perf_counter() - begun)
+            self.ids.append(answer.json()["request_id"])
             self.answers[json.dumps([each["label"] for each in answer.json()["predictions"]])] += 1
         else:
             self.failures.append(f"{started} {answer.status_code} {answer.text[:200]}")

@@ -1,6 +1,9 @@
 """MLflow and MinIO as the tests ask them: by the API server's proxy, and by a pod of the namespace."""
 
 import json
+import threading
+import time
+from collections.abc import Iterable
 from typing import Any
 
 from tests.e2e.cluster import Cluster, Object
@@ -47,6 +50,55 @@ except urllib.error.HTTPError as error:
 """
     runs: list[Object] = run_in_mlflow(cluster, namespace, script)
     return runs
+
+
+def read_logged_ids(cluster: Cluster, namespace: str, experiment: str) -> list[str]:
+    """Return the request ids in the Parquet files of an experiment's active runs, as often as they are there."""
+    roots = [run["info"]["artifact_uri"] for run in search_runs(cluster, namespace, experiment)]
+    script = f"""
+import io
+import pyarrow.parquet
+ids = []
+for root in {roots!r}:
+    key = root.removeprefix("s3://mlflow/") + "/predictions.parquet"
+    try:
+        content = store.get_object(Bucket="mlflow", Key=key)["Body"].read()
+    except store.exceptions.NoSuchKey:
+        continue
+    ids += pyarrow.parquet.read_table(io.BytesIO(content))["request_id"].to_pylist()
+print(json.dumps(ids, default=str))
+"""
+    ids: list[str] = run_in_mlflow(cluster, namespace, script)
+    return ids
+
+
+def await_logged(
+    cluster: Cluster, namespace: str, experiment: str, wanted: Iterable[str], within: float = 60
+) -> list[str]:
+    """Wait until all the request ids are logged; return all that are, as often as they are."""
+    deadline = time.monotonic() + within
+    while True:
+        found = read_logged_ids(cluster, namespace, experiment)
+        missing = set(wanted) - set(found)
+        if not missing:
+            return found
+        assert time.monotonic() < deadline, f"{len(missing)} ids not logged within {within} s"
+        # MLflow can't be watched.
+        threading.Event().wait(1)
+
+
+def stop_sinks(cluster: Cluster, namespace: str) -> None:
+    """Scale both servers to nothing, and wait until they are gone."""
+    for name in (MLFLOW, MINIO):
+        cluster.kubectl("-n", namespace, "scale", f"statefulset/{name}", "--replicas=0")
+    cluster.until_none("pods", namespace, "imageclassifier.dev/shared")
+
+
+def start_sinks(cluster: Cluster, namespace: str) -> None:
+    """Scale both servers back to one."""
+    for name in (MLFLOW, MINIO):
+        cluster.kubectl("-n", namespace, "scale", f"statefulset/{name}", "--replicas=1")
+    await_sinks(cluster, namespace)
 
 
 def list_objects(cluster: Cluster, namespace: str) -> list[str]:
