@@ -16,8 +16,11 @@ from classifier_operator.settings import PREFIX, Settings
 ROOT = Path(__file__).resolve().parents[2]
 OPERATING = (ROOT / "docs/operating.md").read_text()
 SERVER = (ROOT / "docs/server.md").read_text()
+MODELS = (ROOT / "docs/models.md").read_text()
 REASONS = {value for name, value in vars(reasons).items() if name.isupper() and isinstance(value, str)}
-VARIABLES = re.findall(r'envvar="(\w+)"', (ROOT / "inference/classifier_inference/cli.py").read_text())
+COMMANDS = ("cli", "model_commands")
+CODE = "".join((ROOT / f"inference/classifier_inference/{name}.py").read_text() for name in COMMANDS)
+VARIABLES = sorted(set(re.findall(r'envvar="(\w+)"', CODE)))
 
 
 def name_metrics(holder: object) -> list[str]:
@@ -38,7 +41,7 @@ def test_every_setting_of_the_operator_is_documented(setting: str) -> None:
 
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_every_setting_of_the_server_is_documented(variable: str) -> None:
-    assert f"| `{variable}` |" in SERVER
+    assert f"| `{variable}` |" in SERVER + MODELS
 
 
 @pytest.mark.parametrize("reason", sorted(REASONS | set(Reason) | set(SinkReason)))
