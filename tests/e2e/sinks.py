@@ -6,10 +6,15 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+import yaml
+
+from tests.e2e.classifiers import host
 from tests.e2e.cluster import Cluster, Object
+from tools.images import ROOT
 
 MLFLOW, MINIO = "imageclassifier-mlflow", "imageclassifier-minio"
 MANAGED = {"tracking": {"mode": "Managed"}, "storage": {"mode": "Managed"}}
+INGRESS_SAMPLE = ROOT / "manifests" / "samples" / "mlflow-ingress.yaml"
 READY_WITHIN = 180
 """Seconds: MLflow imports for long on a machine that does other things too."""
 
@@ -85,6 +90,18 @@ def await_logged(
         assert time.monotonic() < deadline, f"{len(missing)} ids not logged within {within} s"
         # MLflow can't be watched.
         threading.Event().wait(1)
+
+
+def lead_to_mlflow(cluster: Cluster, namespace: str) -> str:
+    """Make the sample's Ingress for a host of the namespace's own, and wait until MLflow lets it in; return it."""
+    sample = yaml.safe_load(INGRESS_SAMPLE.read_text())
+    own = host("mlflow", namespace)
+    sample["metadata"]["namespace"] = namespace
+    sample["spec"]["rules"][0]["host"] = own
+    cluster.apply(sample)
+    cluster.until("statefulsets", namespace, MLFLOW, lambda found: own in json.dumps(found))
+    cluster.kubectl("-n", namespace, "rollout", "status", f"statefulset/{MLFLOW}", f"--timeout={READY_WITHIN}s")
+    return own
 
 
 def stop_sinks(cluster: Cluster, namespace: str) -> None:

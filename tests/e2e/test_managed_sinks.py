@@ -1,7 +1,6 @@
 """MLflow and MinIO that the objects of a namespace share."""
 
 import base64
-import json
 import threading
 import time
 from functools import partial
@@ -9,11 +8,20 @@ from functools import partial
 import httpx2
 
 from tests.e2e import environment
-from tests.e2e.classifiers import classifier, condition, has, host
+from tests.e2e.classifiers import classifier, condition, has
 from tests.e2e.cluster import Cluster, Object
 from tests.e2e.environment import without_operator
 from tests.e2e.load import ROUTED_WITHIN
-from tests.e2e.sinks import MANAGED, MINIO, MLFLOW, READY_WITHIN, ask_mlflow, await_sinks, is_running, run_in_mlflow
+from tests.e2e.sinks import (
+    MANAGED,
+    MINIO,
+    MLFLOW,
+    READY_WITHIN,
+    ask_mlflow,
+    await_sinks,
+    lead_to_mlflow,
+    run_in_mlflow,
+)
 
 SHARED = "imageclassifier.dev/shared"
 CLAIMS = {f"data-{MLFLOW}-0", f"data-{MINIO}-0"}
@@ -158,17 +166,7 @@ def test_mlflow_answers_by_its_service_s_name_and_by_its_ingresses_hosts_and_no_
     operator: Cluster, namespace: str
 ) -> None:
     operator.apply(idle("photos", namespace))
-    sample = json.loads(
-        operator.run(
-            "kubectl", "create", "--dry-run=client", "-o", "json", "-f", "manifests/samples/mlflow-ingress.yaml"
-        ).stdout
-    )
-    own = host("mlflow", namespace)
-    sample["metadata"]["namespace"] = namespace
-    sample["spec"]["rules"][0]["host"] = own
-    operator.apply(sample)
-    operator.until("statefulsets", namespace, MLFLOW, lambda found: is_running(found) and own in json.dumps(found))
-    operator.kubectl("-n", namespace, "rollout", "status", f"statefulset/{MLFLOW}", f"--timeout={READY_WITHIN}s")
+    own = lead_to_mlflow(operator, namespace)
     url, body = f"{environment.INGRESS}/ajax-api/2.0/mlflow/experiments/search", {"max_results": 5}
     origin = f"{own}:{environment.PORT}"
     said = await_ok(url, body, {"Host": origin, "Origin": f"http://{origin}"})

@@ -35,7 +35,8 @@ def pod_of(**changes: Any) -> dict[str, Any]:
 
 
 def container_of(pod: dict[str, Any], name: str) -> dict[str, Any]:
-    (found,) = [each for each in [*pod["initContainers"], *pod["containers"]] if each["name"] == name]
+    containers: list[dict[str, Any]] = [*pod["initContainers"], *pod["containers"]]
+    (found,) = [each for each in containers if each["name"] == name]
     return found
 
 
