@@ -82,6 +82,7 @@ def serve(
         spool=spool,
         pod=pod,
         namespace=namespace,
+        ca_file=ca_file,
     )
     _configure_logs(log_level)
     status = serve_document(document, files, images, ca_file, settings)

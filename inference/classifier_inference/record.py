@@ -29,7 +29,7 @@ def record_document(
             raise StartError(Reason.SPEC_INVALID, "there is nothing to record to: spec.tracking names no uri")
         storage = classifier.spec.storage
         mlflow = MlflowClient(classifier.spec.tracking.uri, verify=make_context(ca_file))
-        s3 = S3Store(storage.endpoint, storage.region, _bundle_authorities(ca_file))
+        s3 = S3Store(storage.endpoint, storage.region, bundle_authorities(ca_file))
     except StartError as error:
         write_termination(error.failure, termination_log)
         return 1
@@ -37,7 +37,7 @@ def record_document(
     return 0
 
 
-def _bundle_authorities(ca_file: Path | None) -> str | None:
+def bundle_authorities(ca_file: Path | None) -> str | None:
     """Return one file of the usual certificate authorities and the given ones, as boto3 wants them; None for none."""
     if ca_file is None:
         return None

@@ -17,7 +17,7 @@ from classifier_inference.api.app import make_app
 from classifier_inference.classifier import LoadedClassifier
 from classifier_inference.container import count_cpus
 from classifier_inference.pool import Pool
-from classifier_inference.prediction_log.open import open_log
+from classifier_inference.prediction_log.open import describe_tracking, open_log
 from classifier_inference.request_id import make_uuid7
 from classifier_inference.serving import Serving
 from classifier_inference.settings import Settings
@@ -88,6 +88,7 @@ def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], 
         new_request_id=lambda: str(make_uuid7(time.time_ns() // 1_000_000, os.urandom(10))),
         image_root=settings.image_root,
         log=log,
+        tracking=describe_tracking(classifier, settings.spool, settings.pod, settings.namespace, settings.ca_file),
     )
     config = uvicorn.Config(
         make_app(serving, settings.root_path),

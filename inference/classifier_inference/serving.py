@@ -9,6 +9,7 @@ from classifier_inference.metrics import Metrics
 from classifier_inference.pool import Pool
 from classifier_inference.prediction_log.logger import PredictionLogger
 from classifier_inference.prediction_log.metrics import LogCollector
+from classifier_inference.prediction_log.open import TrackingSettings
 from classifier_inference.spec import Classifier
 
 
@@ -23,6 +24,8 @@ class Serving:
     image_root: Path | None = None
     log: PredictionLogger | None = None
     """What logs predictions; None where they aren't to be logged."""
+    tracking: TrackingSettings | None = None
+    """Where runs are; None where there is no tracking."""
     metrics: Metrics = field(default_factory=Metrics)
     loaded: LoadedClassifier | None = None
     """What is served; None while it is being loaded."""

@@ -24,6 +24,8 @@ class Settings:
     pod: str = "local"
     """What that folder is called."""
     namespace: str = ""
+    ca_file: Path | None = None
+    """PEM: certificate authorities to trust besides the usual ones."""
 
 
 def parse_root_path(text: str) -> str:

@@ -8,13 +8,17 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 import classifier_inference
-from classifier_inference.api import health, v1
+from classifier_inference.api import health, tracking, v1
 from classifier_inference.api.middleware import RequestMiddleware, RootPathMiddleware
 from classifier_inference.api.problem import Kind, ProblemError, render_problem
 from classifier_inference.api.schemas import InferenceInput, Problem
+from classifier_inference.api.tracking_schemas import PredictionLogRequest
 from classifier_inference.serving import Serving
 
 _KINDS = {404: Kind.NO_SUCH_ROUTE, 405: Kind.METHOD_NOT_ALLOWED}
+
+_UNTYPED = (InferenceInput, PredictionLogRequest, Problem)
+"""Schemas that no route takes or returns by type."""
 
 
 def make_app(serving: Serving, root_path: str = "") -> ASGIApp:
@@ -26,6 +30,7 @@ def make_app(serving: Serving, root_path: str = "") -> ASGIApp:
         redoc_url=None,
     )
     api.include_router(v1.make_router(serving))
+    api.include_router(tracking.make_router(serving))
     api.include_router(health.make_router(serving))
     api.add_exception_handler(ProblemError, _answer_problem)
     api.add_exception_handler(HTTPException, _answer_http_exception)
@@ -64,7 +69,7 @@ async def _answer_nobody(request: Request, error: Exception) -> Response:
 def _document(api: FastAPI) -> None:
     """Put the schemas that no route takes or returns by type where the routes' descriptions look for them."""
     schema = get_openapi(title=api.title, version=api.version, summary=api.summary, routes=api.routes)
-    schema["components"]["schemas"] |= {kind.__name__: kind.model_json_schema() for kind in (InferenceInput, Problem)}
+    schema["components"]["schemas"] |= {kind.__name__: kind.model_json_schema() for kind in _UNTYPED}
 
     def openapi() -> dict[str, object]:
         return schema

@@ -19,6 +19,8 @@ class Kind(Enum):
     OUTSIDE_IMAGE_ROOT = "outside-image-root", 403, "The path is outside the image root"
     IMAGE_ROOT_UNSET = "image-root-unset", 403, "Paths are not taken here"
     NO_SUCH_IMAGE = "no-such-image", 404, "There is no such image"
+    NOT_TRACKED = "not-tracked", 404, "Predictions are not tracked here"
+    NO_SUCH_RUN = "no-such-run", 404, "There is no such run"
     NO_SUCH_ROUTE = "no-such-route", 404, "There is no such route"
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, "The route doesn't take this method"
     TOO_MANY_BYTES = "too-many-bytes", 413, "The image has too many bytes"
@@ -30,7 +32,9 @@ class Kind(Enum):
     UNUSABLE_PATH = "unusable-path", 422, "The path can't name an image"
     QUEUE_FULL = "queue-full", 429, "Too many requests wait"
     INTERNAL = "internal", 500, "The server failed"
+    TRACKING_REFUSED = "tracking-refused", 502, "The tracking server or its store refuses this"
     NOT_READY = "not-ready", 503, "The model is not loaded yet"
+    TRACKING_AWAY = "tracking-away", 503, "The tracking server or its store is away"
 
     def __init__(self, slug: str, status: int, title: str) -> None:
         self.slug = slug

@@ -24,7 +24,15 @@ from classifier_inference.serving import Serving
 
 PREDICT_PATH = "/api/v1/predict"
 
-_PROBLEMS = [kind for kind in Kind if kind not in {Kind.NO_SUCH_ROUTE, Kind.METHOD_NOT_ALLOWED}]
+_ELSEWHERE = {
+    Kind.NO_SUCH_ROUTE,
+    Kind.METHOD_NOT_ALLOWED,
+    Kind.NOT_TRACKED,
+    Kind.NO_SUCH_RUN,
+    Kind.TRACKING_REFUSED,
+    Kind.TRACKING_AWAY,
+}
+_PROBLEMS = [kind for kind in Kind if kind not in _ELSEWHERE]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _BODY: dict[str, Any] = {
     "requestBody": {

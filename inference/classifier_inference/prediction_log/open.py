@@ -1,12 +1,45 @@
 """Opens a server's log, where its predictions are to be logged."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from classifier_inference.prediction_log.logger import Origin, PredictionLogger
 from classifier_inference.prediction_log.spool import Spool, SpoolTakenError
+from classifier_inference.prediction_log.summary import name_experiment
 from classifier_inference.spec import Classifier
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
+from classifier_inference.tracking_spec import Storage
+
+
+@dataclass(frozen=True)
+class TrackingSettings:
+    """What the routes need to make runs and to find them."""
+
+    uri: str
+    """MLflow's address."""
+    experiment: str
+    origin: Origin
+    storage: Storage
+    spool: Path | None
+    ca_file: Path | None
+
+
+def describe_tracking(
+    classifier: Classifier, spool: Path | None, pod: str, namespace: str, ca_file: Path | None
+) -> TrackingSettings | None:
+    """Return where a classifier's runs are; None where it has no tracking."""
+    uri = classifier.spec.tracking.uri
+    if uri is None:
+        return None
+    return TrackingSettings(
+        uri=uri,
+        experiment=name_experiment(classifier),
+        origin=Origin(classifier.name, namespace, pod),
+        storage=classifier.spec.storage,
+        spool=spool,
+        ca_file=ca_file,
+    )
 
 
 def open_log(classifier: Classifier, spool: Path | None, pod: str, namespace: str) -> PredictionLogger | None:

@@ -16,7 +16,7 @@ from classifier_inference.prediction_log.sinks.errors import RefusedError, Sink,
 DEFAULT_REGION = "us-east-1"
 
 _NO_CREDENTIALS = "there are no credentials: the store's Secret needs the keys accessKeyId and secretAccessKey"
-_ABOUT_ONE_OBJECT = {"EntityTooLarge", "KeyTooLongError", "XMinioInvalidObjectName"}
+_ABOUT_ONE_OBJECT = {"EntityTooLarge", "KeyTooLongError", "NoSuchKey", "XMinioInvalidObjectName"}
 _REASONS = {
     "NoSuchBucket": SinkReason.BUCKET_NOT_FOUND,
     "AccessDenied": SinkReason.REFUSED,

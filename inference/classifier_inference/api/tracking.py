@@ -1,0 +1,248 @@
+"""MLflow's runs: making one for a prediction, and finding one by its id or by a request's."""
+
+import re
+import uuid
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from classifier_inference.api.body import read_body
+from classifier_inference.api.problem import Kind, ProblemError, document_problems
+from classifier_inference.api.tracking_schemas import (
+    MLflowLogResponse,
+    MLflowRunResponse,
+    PredictionLogRequest,
+    RunArtifact,
+)
+from classifier_inference.api.v1 import read_image, require_ready
+from classifier_inference.classifier import LoadedClassifier
+from classifier_inference.image_header import sniff_format
+from classifier_inference.prediction_log import lookup
+from classifier_inference.prediction_log.lookup import Found
+from classifier_inference.prediction_log.mlflow_client import MlflowClient, Run
+from classifier_inference.prediction_log.single import Given, log_given
+from classifier_inference.prediction_log.sinks.errors import RefusedError, SinkError
+from classifier_inference.prediction_log.summary import render_preprocess
+from classifier_inference.prediction_log.tracker import Tracker
+from classifier_inference.serving import Serving
+
+if TYPE_CHECKING:
+    from classifier_inference.prediction_log.sinks.artifacts import ArtifactStore
+
+RETRY_SECONDS = "5"
+SPOOL_SECONDS = 10
+"""How long looking through a large spool may take."""
+JSON_BYTES = 2**20
+"""What a request may have beside its image."""
+
+_LOG_PROBLEMS = (
+    Kind.MALFORMED_JSON, Kind.INVALID_INPUT, Kind.NOT_AN_IMAGE, Kind.TOO_MANY_BYTES, Kind.IMAGE_ROOT_UNSET,
+    Kind.OUTSIDE_IMAGE_ROOT, Kind.NO_SUCH_IMAGE, Kind.UNUSABLE_PATH, Kind.NOT_READY,
+)  # fmt: skip
+_SINK_PROBLEMS = (Kind.NOT_TRACKED, Kind.TRACKING_REFUSED, Kind.TRACKING_AWAY)
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/PredictionLogRequest"}}},
+    }
+}
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def make_router(serving: Serving) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(tags=["tracking"], prefix="/api/v1/mlflow")
+    tracker = Tracker(serving.tracking) if serving.tracking is not None else None
+
+    @router.post(
+        "/log-prediction",
+        response_model=MLflowLogResponse,
+        responses=document_problems(*_LOG_PROBLEMS, *_SINK_PROBLEMS),
+        openapi_extra=_BODY,
+        summary="Make a run of a prediction",
+    )
+    async def log_prediction(request: Request) -> Response:
+        """Make an MLflow run of one prediction, at once: its image, its text, its params, a metric a confidence."""
+        asked = _require(tracker)
+        loaded = require_ready(serving)
+        # Base64 takes four bytes for three.
+        body = await read_body(request, loaded.spec.limits.bytes * 4 // 3 + JSON_BYTES)
+        request_id = request.state.request_id
+        given = await run_in_threadpool(_read_given, serving, loaded, body, request_id)
+        run = await _ask(asked, given)
+        return _render(
+            MLflowLogResponse(
+                run_id=run.run_id,
+                experiment_id=run.experiment_id,
+                status="FINISHED",
+                artifact_uri=run.artifact_uri,
+                request_id=request_id,
+            )
+        )
+
+    @router.get(
+        "/runs/{run_id}",
+        response_model=MLflowRunResponse,
+        responses=document_problems(Kind.NO_SUCH_RUN, *_SINK_PROBLEMS),
+        summary="Find a run",
+    )
+    async def get_run(run_id: str) -> Response:
+        """Tell of a run by its id, or of the prediction and the run that a request id is in."""
+        asked = _require(tracker)
+        request_id = _parse_request_id(run_id)
+        if request_id is None:
+            return _render(await _find_run(asked, run_id))
+        return _render(await _find_request(asked, serving.classifier.spec.prediction_log.window, request_id))
+
+    return router
+
+
+def _require(tracker: Tracker | None) -> Tracker:
+    if tracker is None:
+        raise ProblemError(Kind.NOT_TRACKED, "this classifier's tracking is None: there are no runs")
+    return tracker
+
+
+def _parse_request_id(text: str) -> uuid.UUID | None:
+    """Return a request id; MLflow's own ids are UUIDs of another version."""
+    try:
+        found = uuid.UUID(text)
+    except ValueError:
+        return None
+    return found if found.version == 7 else None
+
+
+def _read_given(serving: Serving, loaded: LoadedClassifier, body: bytes, request_id: str) -> Given:
+    """Return the prediction that a request holds, its image read. Raises ProblemError."""
+    asked = _parse_request(body)
+    limit = loaded.spec.limits.bytes
+    image = asked.image if asked.image is not None else read_image(serving.image_root, asked.image_path or "", limit)
+    if len(image) > limit:
+        raise ProblemError(Kind.TOO_MANY_BYTES, f"an image may have at most {limit} bytes")
+    found = sniff_format(image)
+    if found is None:
+        raise ProblemError(Kind.NOT_AN_IMAGE, "the bytes are not those of one")
+    return Given(
+        request_id=request_id,
+        time=datetime.now(UTC),
+        image=image,
+        image_name=asked.artifact_name or PurePosixPath(asked.image_path or f"image.{found}").name,
+        predictions=asked.predictions,
+        params=_render_params(loaded, asked.model_version),
+    )
+
+
+def _parse_request(body: bytes) -> PredictionLogRequest:
+    try:
+        return PredictionLogRequest.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        kind = Kind.MALFORMED_JSON if first["type"] == "json_invalid" else Kind.INVALID_INPUT
+        where = ".".join(map(str, first["loc"]))
+        raise ProblemError(kind, f"{where}: {first['msg']}" if where else first["msg"]) from None
+
+
+def _render_params(loaded: LoadedClassifier, version: str | None) -> dict[str, str]:
+    served = version is None or version == loaded.spec.model.version
+    return {
+        "classifier": loaded.name,
+        "model_version": version or loaded.spec.model.version,
+        # Of another version than the one that is served, we know no digest.
+        **({"model_sha256": loaded.sha256} if served else {}),
+        "device": loaded.spec.runtime.device,
+        **render_preprocess(loaded.spec.preprocess),
+    }
+
+
+async def _ask(tracker: Tracker, given: Given) -> Run:
+    settings = tracker.settings
+    try:
+        return await tracker.ask(
+            lambda mlflow, artifacts: log_given(mlflow, artifacts, settings.experiment, settings.origin, given)
+        )
+    except SinkError as error:
+        raise _explain(error) from None
+
+
+async def _find_run(tracker: Tracker, run_id: str) -> MLflowRunResponse:
+    def find(mlflow: MlflowClient, _: "ArtifactStore") -> Found | None:
+        return lookup.find_run(mlflow, run_id)
+
+    if not _RUN_ID.fullmatch(run_id):
+        raise ProblemError(Kind.NO_SUCH_RUN, "this is neither a run's id nor a request's")
+    try:
+        found = await tracker.ask(find)
+    except SinkError as error:
+        raise _explain(error) from None
+    if found is None:
+        raise ProblemError(Kind.NO_SUCH_RUN, f"MLflow has no run {run_id}, or it was deleted")
+    return _describe(found)
+
+
+async def _find_request(tracker: Tracker, window_seconds: float, request_id: uuid.UUID) -> MLflowRunResponse:
+    settings = tracker.settings
+
+    def find(mlflow: MlflowClient, artifacts: "ArtifactStore") -> Found | None:
+        experiment = mlflow.find_experiment(settings.experiment)
+        if experiment is None:
+            return None
+        return lookup.find_request(mlflow, artifacts, experiment, window_seconds, request_id)
+
+    def find_waiting() -> dict[str, Any] | None:
+        record = lookup.find_in_spool(settings.spool, request_id) if settings.spool is not None else None
+        return asdict(record) if record is not None else None
+
+    try:
+        waiting = await tracker.run(find_waiting, SPOOL_SECONDS)
+        if waiting is not None:
+            return MLflowRunResponse(state="pending", prediction=waiting)
+        found = await tracker.ask(find)
+    except SinkError as error:
+        raise _explain(error) from None
+    if found is None:
+        raise ProblemError(
+            Kind.NO_SUCH_RUN,
+            "no run holds this request, nor does this server's spool: another pod that answered it may not have "
+            "shipped it yet",
+        )
+    return _describe(found)
+
+
+def _describe(found: Found) -> MLflowRunResponse:
+    run = found.run
+    artifacts = found.artifacts
+    return MLflowRunResponse(
+        state="logged",
+        run_id=run.run_id,
+        status=run.status,
+        start_time=_to_time(run.start_ms),
+        end_time=_to_time(run.end_ms) if run.end_ms is not None else None,
+        params=run.params,
+        metrics=run.metrics,
+        tags=run.tags,
+        artifacts=[RunArtifact(path=file.path, bytes=file.bytes) for file in artifacts]
+        if artifacts is not None
+        else None,
+        prediction=found.row,
+    )
+
+
+def _to_time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _explain(error: SinkError) -> ProblemError:
+    if isinstance(error, RefusedError):
+        return ProblemError(Kind.TRACKING_REFUSED, str(error))
+    return ProblemError(Kind.TRACKING_AWAY, str(error), {"Retry-After": RETRY_SECONDS})
+
+
+def _render(content: MLflowLogResponse | MLflowRunResponse) -> Response:
+    return Response(orjson.dumps(content.model_dump()), media_type="application/json")

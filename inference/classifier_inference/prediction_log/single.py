@@ -1,0 +1,59 @@
+"""A run for one prediction, made at once because somebody asked for it."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from classifier_inference.prediction_log.artifacts import (
+    INPUT_IMAGES,
+    confidence_metrics,
+    render_result,
+    result_name,
+    safe_name,
+)
+from classifier_inference.prediction_log.logger import Origin
+from classifier_inference.prediction_log.mlflow_client import MlflowClient, Run, to_ms
+from classifier_inference.prediction_log.sinks.errors import SinkError
+from classifier_inference.prediction_log.summary import TAG_CLASSIFIER, TAG_NAMESPACE, TAG_POD, TAG_REQUEST
+
+if TYPE_CHECKING:
+    from classifier_inference.prediction_log.sinks.artifacts import ArtifactStore
+
+
+@dataclass(frozen=True)
+class Given:
+    """A prediction that somebody wants logged."""
+
+    request_id: str
+    time: datetime
+    image: bytes
+    image_name: str
+    predictions: list[tuple[str, float]]
+    """(label, confidence), best first."""
+    params: Mapping[str, str]
+
+
+def log_given(mlflow: MlflowClient, artifacts: "ArtifactStore", experiment: str, origin: Origin, given: Given) -> Run:
+    """Return the run made for a prediction. Raises SinkError, with nothing left of the run if that can be helped."""
+    name = safe_name(given.image_name)
+    tags = {
+        TAG_CLASSIFIER: origin.classifier,
+        TAG_NAMESPACE: origin.namespace,
+        TAG_POD: origin.pod,
+        TAG_REQUEST: given.request_id,
+        "mlflow.source.name": "classifier serve",
+    }
+    run = mlflow.create_run(mlflow.ensure_experiment(experiment), name, to_ms(given.time), tags)
+    facts = {"image": given.image_name, "time": given.time.isoformat(), "request": given.request_id, **given.params}
+    try:
+        artifacts.put(f"{run.artifact_uri}/{INPUT_IMAGES}/{name}", given.image)
+        artifacts.put(f"{run.artifact_uri}/{result_name(given.time)}", render_result(facts, given.predictions).encode())
+        mlflow.log_batch(run.run_id, to_ms(given.time), confidence_metrics(given.predictions), given.params)
+        mlflow.finish_run(run.run_id, to_ms(given.time))
+    except SinkError:
+        with suppress(SinkError):
+            mlflow.delete_run(run.run_id)
+        raise
+    return run

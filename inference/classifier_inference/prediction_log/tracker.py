@@ -1,0 +1,76 @@
+"""Asks MLflow on behalf of a route: from threads of its own, within bounded time, on a client a request."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+import httpx2
+
+from classifier_inference.https import make_context
+from classifier_inference.log_state import SinkReason
+from classifier_inference.prediction_log.mlflow_client import MlflowClient
+from classifier_inference.prediction_log.open import TrackingSettings
+from classifier_inference.prediction_log.sinks.errors import Sink, SinkError
+
+if TYPE_CHECKING:
+    from classifier_inference.prediction_log.sinks.artifacts import ArtifactStore
+
+REACH_SECONDS = 1.7
+"""How long MLflow may take to give a first sign of life: with it gone, the answer comes within 2 seconds."""
+
+WORK_SECONDS = 30
+
+_THREADS = 4
+_REACH_TIMEOUT = httpx2.Timeout(1.0, connect=0.6)
+_WORK_TIMEOUT = httpx2.Timeout(15, connect=2)
+_NO_RUN = "0" * 32
+
+ResultT = TypeVar("ResultT")
+
+
+class Tracker:
+    """Asks one MLflow server."""
+
+    def __init__(self, settings: TrackingSettings) -> None:
+        self.settings = settings
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tracking")
+
+    async def ask(self, work: "Callable[[MlflowClient, ArtifactStore], ResultT]") -> ResultT:
+        """Return what `work` returns, called in a thread. Raises SinkError, where MLflow is gone within 2 seconds."""
+        await self.reach()
+        return await self.run(lambda: self._work(work), WORK_SECONDS)
+
+    async def reach(self) -> None:
+        """Return once MLflow has answered. Raises SinkError."""
+        await self.run(self._reach, REACH_SECONDS)
+
+    async def run(self, work: Callable[[], ResultT], seconds: float) -> ResultT:
+        """Return what `work` returns, called in a thread. Raises SinkError for what takes too long; it runs on."""
+        try:
+            return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(self._threads, work), seconds)
+        except TimeoutError:
+            message = f"no answer within {seconds:g} s"
+            raise SinkError(Sink.TRACKING, SinkReason.UNREACHABLE, message) from None
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        return make_context(self.settings.ca_file)
+
+    def _reach(self) -> None:
+        with closing(MlflowClient(self.settings.uri, timeout=_REACH_TIMEOUT, verify=self._context)) as mlflow:
+            mlflow.get_run(_NO_RUN)
+
+    def _work(self, work: "Callable[[MlflowClient, ArtifactStore], ResultT]") -> ResultT:
+        # Boto3 takes a second and 30 MB, which a server that is never asked for a run need not have.
+        from classifier_inference.prediction_log.sinks.artifacts import ArtifactStore
+        from classifier_inference.prediction_log.sinks.s3 import S3Store
+        from classifier_inference.record import bundle_authorities
+
+        storage = self.settings.storage
+        s3 = S3Store(storage.endpoint, storage.region, bundle_authorities(self.settings.ca_file))
+        with closing(MlflowClient(self.settings.uri, timeout=_WORK_TIMEOUT, verify=self._context)) as mlflow:
+            return work(mlflow, ArtifactStore(mlflow, s3))
