@@ -91,7 +91,7 @@ class MlflowClient:
         timeout: httpx2.Timeout | float = TIMEOUT,
         verify: ssl.SSLContext | bool = True,
     ) -> None:
-        self._shown = printable(uri)
+        self._shown = printable(uri).rstrip("/")
         headers = {"User-Agent": "classifier", **(read_credentials() if headers is None else headers)}
         self._http = httpx2.Client(base_url=uri.rstrip("/"), headers=headers, timeout=timeout, verify=verify)
 

@@ -97,7 +97,11 @@ class Recorder:
         threading.Thread(target=self._tell, name="state", daemon=True).start()
         _log.info("recording", spool=str(self._place.folder))
         while not self._stop.is_set():
-            self._failures = 0 if self._try_to_work() else self._failures + 1
+            before = self._shipper.shipped
+            if self._try_to_work():
+                self._failures = 0
+            else:
+                self._failures = 1 if self._shipper.shipped != before else self._failures + 1
             self._stop.wait(self._delay())
         self._finish()
         self._end()

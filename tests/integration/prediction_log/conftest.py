@@ -1,0 +1,146 @@
+"""The stores, started once, and recorders that ship to them."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from classifier_inference.prediction_log.mlflow_client import MlflowClient, Run
+from classifier_inference.prediction_log.recorder_state import RecorderState, read_state
+from classifier_inference.prediction_log.segments import list_sealed
+from tests.integration.prediction_log.stores import (
+    BUCKET,
+    Gate,
+    Store,
+    credentials,
+    s3_client,
+    start_minio,
+    start_mlflow,
+    wait_until,
+)
+from tests.integration.server.process import Command
+from tests.tiny_model import build_document
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    store = start_minio(tmp_path_factory.mktemp("minio"))
+    yield store
+    store.stop()
+
+
+@pytest.fixture(scope="session")
+def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture(scope="session")
+def mlflow(mlflow_folder: Path, minio: Store) -> Iterator[Store]:
+    store = start_mlflow(mlflow_folder, minio.url)
+    yield store
+    store.stop()
+
+
+class Recording:
+    """An experiment of its own, a spool, and recorders that ship one to the other."""
+
+    def __init__(self, folder: Path, mlflow: Store, minio: Store) -> None:
+        self.experiment = f"experiment-{next(_numbers)}"
+        self.spool = folder / "spool"
+        self.own = self.spool / "pod-1"
+        self.to_mlflow = Gate(mlflow.port)
+        self.to_minio = Gate(minio.port)
+        self.client = MlflowClient(mlflow.url)
+        self.s3 = s3_client(minio.url)
+        self.bucket = BUCKET
+        self.tracking_uri = self.to_mlflow.url
+        self.termination_log = folder / "termination-log"
+        self.termination_log.touch()
+        self._document = folder / "classifier.json"
+        self._recorders: list[Command] = []
+
+    def use_s3(self) -> None:
+        """Have MLflow keep this experiment's artifacts in S3: recorders go there themselves."""
+        self.client._call(
+            "POST",
+            "experiments/create",
+            {"name": self.experiment, "artifact_location": f"s3://{BUCKET}/artifacts/{self.experiment}"},
+        )
+
+    def start(self, pod: str = "pod-1", *, keys: dict[str, str] | None = None, **log: Any) -> Command:
+        """Start a recorder."""
+        storage = {"mode": "External", "endpoint": self.to_minio.url, "bucket": self.bucket}
+        document = build_document(
+            self._document.parent,
+            tracking={"mode": "External", "uri": self.tracking_uri},
+            storage=storage,
+            predictionLog={"experiment": self.experiment, **log},
+        )
+        self._document.write_text(json.dumps(document))
+        arguments = ("record", self._document, "--spool", self.spool, f"--pod={pod}", "--namespace=team-a")
+        environment = {**credentials(), **(keys or {}), "CLASSIFIER_TERMINATION_LOG": str(self.termination_log)}
+        self._recorders.append(Command(*arguments, **environment))
+        return self._recorders[-1]
+
+    def end(self) -> None:
+        for recorder in self._recorders:
+            recorder.kill()
+        self.client.close()
+        self.to_mlflow.shut()
+        self.to_minio.shut()
+
+    def wait_until_shipped(self, seconds: float = 60) -> None:
+        wait_until(lambda: not any(self.spool.glob("*/*.jsonl")), "the spool to be empty", seconds)
+
+    def wait_for_state(self, wanted: Callable[[RecorderState], object]) -> RecorderState:
+        def find() -> bool:
+            state = read_state(self.own)
+            return state is not None and bool(wanted(state))
+
+        wait_until(find, f"recorder.json, which says {read_state(self.own)}")
+        state = read_state(self.own)
+        assert state is not None
+        return state
+
+    @property
+    def backlog(self) -> int:
+        return len(list_sealed(self.own))
+
+    def runs(self) -> list[Run]:
+        """The active runs, oldest first."""
+        experiment_id = self.client.find_experiment(self.experiment)
+        assert experiment_id is not None
+        return list(self.client.find_runs(experiment_id, "", order_by=["attributes.start_time ASC"]))
+
+    def read(self, uri: str) -> bytes:
+        """What lies at an s3:// address."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        content: bytes = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return content
+
+    def keys(self) -> list[str]:
+        """The keys of this experiment's objects."""
+        found = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"artifacts/{self.experiment}/")
+        return [item["Key"] for item in found.get("Contents", [])]
+
+
+@pytest.fixture
+def recording(tmp_path: Path, mlflow: Store, minio: Store) -> Iterator[Recording]:
+    """A recording whose artifacts lie in S3."""
+    recording = Recording(tmp_path, mlflow, minio)
+    recording.use_s3()
+    yield recording
+    recording.end()
+
+
+@pytest.fixture
+def proxied(tmp_path: Path, mlflow: Store, minio: Store) -> Iterator[Recording]:
+    """A recording whose artifacts go through MLflow."""
+    recording = Recording(tmp_path, mlflow, minio)
+    yield recording
+    recording.end()

@@ -1,0 +1,197 @@
+"""A real MLflow and a real MinIO, each a process of its own, and a gate before each that can be shut."""
+
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx2
+
+from tests.integration.server.process import free_port
+
+MINIO_IMAGE = "pgsty/minio:latest"
+MINIO_BINARIES = ("/var/cache/cluster/bin/minio", shutil.which("minio") or "")
+KEY_ID, SECRET_KEY = "recorder", "recorder-secret"
+BUCKET = "mlflow"
+START_SECONDS = 90
+
+
+class Gate:
+    """Passes TCP connections on to a port; shut, it refuses them and breaks those that it has."""
+
+    def __init__(self, target: int) -> None:
+        self.port = free_port()
+        self._target = target
+        self._listener: socket.socket | None = None
+        self._open: set[socket.socket] = set()
+        self.open()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def open(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def shut(self) -> None:
+        if self._listener is not None:
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+        for connection in list(self._open):
+            _break(connection)
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
+
+    def _pass_on(self, client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", self._target)) as server:
+            self._open |= {client, server}
+            other = {client: server, server: client}
+            with selectors.DefaultSelector() as selector:
+                for side in other:
+                    selector.register(side, selectors.EVENT_READ)
+                try:
+                    while True:
+                        for key, _ in selector.select():
+                            received = key.fileobj.recv(2**16)  # type: ignore[union-attr]
+                            if not received:
+                                return
+                            other[key.fileobj].sendall(received)  # type: ignore[index]
+                except OSError:
+                    return
+                finally:
+                    self._open -= {client, server}
+
+
+def _break(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return
+
+
+class Store:
+    """A server process, in a session of its own so that its children end with it."""
+
+    def __init__(self, command: list[str], port: int, log: Path, environment: dict[str, str], *, asked: str) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self._log = log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                command,
+                env={**os.environ, **environment},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        wait_until(lambda: self._answers(asked), f"{command[0]} to answer", START_SECONDS)
+
+    def _answers(self, path: str) -> bool:
+        assert self._process.poll() is None, self._log.read_text()
+        try:
+            return httpx2.get(f"{self.url}{path}", timeout=5).is_success
+        except httpx2.TransportError:
+            return False
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def start_mlflow(folder: Path, minio: str) -> Store:
+    """MLflow on SQLite, `mlflow.db` in the folder; its own artifacts lie beside it."""
+    port = free_port()
+    arguments = [
+        "server",
+        f"--backend-store-uri={backend_uri(folder)}",
+        f"--artifacts-destination={folder / 'artifacts'}",
+        f"--port={port}",
+        "--workers=1",
+    ]
+    return Store([MLFLOW, *arguments], port, folder / "mlflow.log", mlflow_environment(minio), asked="/health")
+
+
+MLFLOW = str(Path(sys.executable).with_name("mlflow"))
+
+
+def backend_uri(folder: Path) -> str:
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def mlflow_environment(minio: str) -> dict[str, str]:
+    return {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_S3_ENDPOINT_URL": minio,
+        **credentials(),
+    }
+
+
+def credentials(key_id: str = KEY_ID, secret_key: str = SECRET_KEY) -> dict[str, str]:
+    return {"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret_key}
+
+
+def start_minio(folder: Path) -> Store:
+    """MinIO with its bucket: the executable where there is one, else the image."""
+    port = free_port()
+    keys = {"MINIO_ROOT_USER": KEY_ID, "MINIO_ROOT_PASSWORD": SECRET_KEY}
+    binary = next((path for path in MINIO_BINARIES if path and Path(path).exists()), None)
+    (folder / "data").mkdir()
+    if binary is not None:
+        command = [binary, "server", "--quiet", f"--address=127.0.0.1:{port}", str(folder / "data")]
+    else:
+        command = _dockered(port, keys)
+    store = Store(command, port, folder / "minio.log", keys, asked="/minio/health/live")
+    s3_client(store.url).create_bucket(Bucket=BUCKET)
+    return store
+
+
+def _dockered(port: int, keys: dict[str, str]) -> list[str]:
+    docker = shutil.which("docker")
+    found = docker and subprocess.run([docker, "image", "inspect", MINIO_IMAGE], capture_output=True).returncode == 0
+    if not found:
+        raise AssertionError(f"these tests need MinIO: `minio` in the PATH, or the image {MINIO_IMAGE} in Docker")
+    names = [f"--env={name}" for name in keys]
+    return [
+        docker or "",
+        "run",
+        "--rm",
+        "--init",
+        f"--publish=127.0.0.1:{port}:9000",
+        *names,
+        MINIO_IMAGE,
+        "server",
+        "/data",
+    ]
+
+
+def s3_client(url: str) -> Any:
+    return boto3.client(
+        "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id=KEY_ID, aws_secret_access_key=SECRET_KEY
+    )
+
+
+def wait_until(done: Callable[[], object], what: str, seconds: float = 30) -> None:
+    """Wait for what nobody announces."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"waited {seconds:g} s for {what}"
+        time.sleep(0.05)
