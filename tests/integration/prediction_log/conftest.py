@@ -15,6 +15,7 @@ from tests.integration.prediction_log.stores import (
     BUCKET,
     Gate,
     Store,
+    collect_garbage,
     credentials,
     s3_client,
     start_minio,
@@ -49,7 +50,8 @@ def mlflow(mlflow_folder: Path, minio: Store) -> Iterator[Store]:
 class Recording:
     """An experiment of its own, a spool, and recorders that ship one to the other."""
 
-    def __init__(self, folder: Path, mlflow: Store, minio: Store) -> None:
+    def __init__(self, folder: Path, mlflow: Store, minio: Store, mlflow_folder: Path) -> None:
+        self._mlflow, self._minio, self._mlflow_folder = mlflow, minio, mlflow_folder
         self.experiment = f"experiment-{next(_numbers)}"
         self.spool = folder / "spool"
         self.own = self.spool / "pod-1"
@@ -86,6 +88,10 @@ class Recording:
         environment = {**credentials(), **(keys or {}), "CLASSIFIER_TERMINATION_LOG": str(self.termination_log)}
         self._recorders.append(Command(*arguments, **environment))
         return self._recorders[-1]
+
+    def collect_garbage(self) -> None:
+        """Run `mlflow gc` beside the server."""
+        collect_garbage(self._mlflow_folder, self._mlflow.url, self._minio.url)
 
     def end(self) -> None:
         for recorder in self._recorders:
@@ -130,17 +136,17 @@ class Recording:
 
 
 @pytest.fixture
-def recording(tmp_path: Path, mlflow: Store, minio: Store) -> Iterator[Recording]:
+def recording(tmp_path: Path, mlflow: Store, minio: Store, mlflow_folder: Path) -> Iterator[Recording]:
     """A recording whose artifacts lie in S3."""
-    recording = Recording(tmp_path, mlflow, minio)
+    recording = Recording(tmp_path, mlflow, minio, mlflow_folder)
     recording.use_s3()
     yield recording
     recording.end()
 
 
 @pytest.fixture
-def proxied(tmp_path: Path, mlflow: Store, minio: Store) -> Iterator[Recording]:
+def proxied(tmp_path: Path, mlflow: Store, minio: Store, mlflow_folder: Path) -> Iterator[Recording]:
     """A recording whose artifacts go through MLflow."""
-    recording = Recording(tmp_path, mlflow, minio)
+    recording = Recording(tmp_path, mlflow, minio, mlflow_folder)
     yield recording
     recording.end()

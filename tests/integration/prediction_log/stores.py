@@ -22,6 +22,7 @@ MINIO_IMAGE = "pgsty/minio:latest"
 MINIO_BINARIES = ("/var/cache/cluster/bin/minio", shutil.which("minio") or "")
 KEY_ID, SECRET_KEY = "recorder", "recorder-secret"
 BUCKET = "mlflow"
+MLFLOW = str(Path(sys.executable).with_name("mlflow"))
 START_SECONDS = 90
 
 
@@ -129,7 +130,14 @@ def start_mlflow(folder: Path, minio: str) -> Store:
     return Store([MLFLOW, *arguments], port, folder / "mlflow.log", mlflow_environment(minio), asked="/health")
 
 
-MLFLOW = str(Path(sys.executable).with_name("mlflow"))
+def collect_garbage(folder: Path, tracking_uri: str, minio: str) -> None:
+    """Run `mlflow gc` as beside the server: on its database, with its credentials."""
+    subprocess.run(
+        [MLFLOW, "gc", f"--backend-store-uri={backend_uri(folder)}", f"--tracking-uri={tracking_uri}"],
+        env={**os.environ, **mlflow_environment(minio)},
+        check=True,
+        capture_output=True,
+    )
 
 
 def backend_uri(folder: Path) -> str:
