@@ -5,6 +5,7 @@ A walk over the protobuf wire format that knows the handful of fields that lead 
 https://protobuf.dev/programming-guides/encoding/ and onnx.proto3.
 """
 
+import mmap
 from collections.abc import Iterator
 
 from classifier_inference.uri import is_inside
@@ -28,7 +29,7 @@ class ExternalDataError(ValueError):
     """The graph keeps tensors where they can't be taken from; the message says where."""
 
 
-def list_external_data(content: bytes) -> list[str]:
+def list_external_data(content: bytes | mmap.mmap) -> list[str]:
     """Return the files that the graph's initializers lie in, relative to the ONNX file's folder, sorted, each once.
 
     Raises ExternalDataError for a name that leads out of that folder, and for tensors that are not initializers of the

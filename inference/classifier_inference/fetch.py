@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 import tenacity
 
-from classifier_inference.digest import check_digest, digest_model, list_model_files, name_model_files
+from classifier_inference.digest import check_digest, digest_model, list_model_files, map_file, name_model_files
 from classifier_inference.document import read_document
 from classifier_inference.labels import read_labels
 from classifier_inference.locate import LocatedModel, locate_model
@@ -70,7 +70,7 @@ def fetch_files(spec: ClassifierSpec, folder: Path, stores: Stores, retry_second
     read_labels(spec, files.labels)
     sha256 = digest_model(files.model, files.external)
     check_digest(sha256, spec.model.sha256)
-    external = list_model_files(files.model.read_bytes(), files.external).values()
+    external = list_model_files(map_file(files.model), files.external).values()
     return Fetched(sha256=sha256, bytes=sum(path.stat().st_size for path in [files.model, *external]))
 
 
@@ -90,7 +90,7 @@ def fetch_model(source: Source, located: LocatedModel, folder: Path, retry_secon
     """Bring an ONNX file, and from the folder that it lies in every file that its graph names."""
     model = download(source, located.file, folder / source.name, source.limit_bytes, retry_seconds)
     left = EXTERNAL_LIMIT_BYTES
-    for name in name_model_files(model.read_bytes()):
+    for name in name_model_files(map_file(model)):
         if located.folder is None:
             raise StartError(
                 Reason.MODEL_INVALID,

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from classifier_inference.digest import digest_model, list_model_files
+from classifier_inference.digest import digest_model, list_model_files, map_file
 from classifier_inference.labels import parse_labels
 from classifier_inference.locate import DESCRIPTION
 from classifier_inference.mlflow_registry import Registry
@@ -36,7 +36,7 @@ def push_model(model: Path, labels: Path, to: str, places: Places, ca_file: Path
     """
     files = {model.name: model, f"labels{labels.suffix}": labels}
     try:
-        files |= list_model_files(model.read_bytes(), model.parent)
+        files |= list_model_files(map_file(model), model.parent)
         parse_labels(labels.read_bytes())
         sha256 = digest_model(model, model.parent)
     except OSError as error:

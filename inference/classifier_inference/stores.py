@@ -97,6 +97,8 @@ class Stores:
         """MLflow's registry."""
         if self._places.tracking_uri is None:
             raise StartError(Reason.SPEC_INVALID, _NO_TRACKING)
+        if not self._places.tracking_uri.startswith(("http://", "https://")):
+            raise StartError(Reason.SPEC_INVALID, f"{self._places.tracking_uri} is no http(s):// address of MLflow")
         client = mlflow_registry.make_client(self._places.tracking_uri, self._environment, self._ca_file)
         return Registry(self._stack.enter_context(client))
 

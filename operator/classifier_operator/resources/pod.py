@@ -62,7 +62,7 @@ def build_pod_template(
             "initContainers": [
                 *_build_copies(classifier),
                 _build_fetch(classifier, settings, ca_bundle),
-                *([build_recorder(classifier, build_image(classifier, settings))] if classifier.logs else []),
+                *([build_recorder(classifier, _build_image(classifier, settings))] if classifier.logs else []),
             ],
             "containers": [_build_server(classifier, settings)],
             "volumes": [
@@ -131,7 +131,7 @@ def _build_fetch(classifier: ImageClassifier, settings: Settings, ca_bundle: str
     passed = [variable.model_dump() for variable in classifier.spec.pod.env if variable.name not in ours]
     return {
         "name": "fetch",
-        **build_image(classifier, settings),
+        **_build_image(classifier, settings),
         "args": ["fetch", f"{SPEC_DIR}/{DOCUMENT_KEY}", "--to", MODEL_DIR],
         **({"env": env} if (env := [*passed, *credentials, *ca]) else {}),
         "securityContext": restricted.CONTAINER,
@@ -148,7 +148,7 @@ def _build_server(classifier: ImageClassifier, settings: Settings) -> dict[str, 
     root_path = build_root_path(classifier)
     return {
         "name": "server",
-        **build_image(classifier, settings),
+        **_build_image(classifier, settings),
         "args": [
             *("serve", f"{SPEC_DIR}/{DOCUMENT_KEY}", "--files", MODEL_DIR),
             *(("--spool", SPOOL_DIR) if classifier.logs else ()),
@@ -175,8 +175,7 @@ def _build_server(classifier: ImageClassifier, settings: Settings) -> dict[str, 
     }
 
 
-def build_image(classifier: ImageClassifier, settings: Settings) -> dict[str, str]:
-    """Return the server's image, for the object's device."""
+def _build_image(classifier: ImageClassifier, settings: Settings) -> dict[str, str]:
     cuda = classifier.spec.runtime.device == "cuda"
     return {
         "image": settings.server_image_gpu if cuda else settings.server_image_cpu,

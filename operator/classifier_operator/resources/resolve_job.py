@@ -9,7 +9,6 @@ from classifier_inference.uri import ModelsUri
 from classifier_operator.names import REQUEST_LABEL, build_labels, build_metadata
 from classifier_operator.resources import restricted
 from classifier_operator.resources.config_map import CA_KEY
-from classifier_operator.resources.pod import build_image
 from classifier_operator.resources.recorder import SPEC_DIR, build_credentials_env
 from classifier_operator.settings import Settings
 from classifier_operator.sinks import resolve_storage, resolve_tracking
@@ -43,7 +42,9 @@ def build_resolve_job(
     volumes, mounts, ca_env = _build_ca(ca_bundle)
     container = {
         "name": "resolve",
-        **build_image(classifier, settings),
+        # Also for device cuda: it computes nothing, and the gpu image has gigabytes.
+        "image": settings.server_image_cpu,
+        "imagePullPolicy": settings.image_pull_policy,
         "args": ["resolve", str(address), *(["--version-only"] if version_only else [])],
         "env": [*_build_env(classifier), *ca_env],
         "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},

@@ -106,6 +106,7 @@ def load_with_mlflow(tool: Tool, uri: str) -> None:
         ("models:/photos/3", {}, "is not models:/name: the registry counts versions itself"),
         ("models:/photos@champion", {}, "is not models:/name: the registry counts versions itself"),
         ("models:/photos", {"MLFLOW_TRACKING_URI": ""}, "MLFLOW_TRACKING_URI"),
+        ("models:/photos", {"MLFLOW_TRACKING_URI": "sqlite:///m.db"}, "sqlite:///m.db is no http(s):// address"),
         ("models:/photos", {"MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}, "the connection was refused"),
     ],
 )

@@ -161,6 +161,12 @@ def test_the_job_asks_in_the_objects_namespace_with_its_credentials() -> None:
     }
 
 
+def test_the_job_needs_no_gpu_and_not_the_image_for_one() -> None:
+    container = container_of(job_of(runtime={"device": "cuda"}))
+    assert container["image"] == "server:1"
+    assert set(container["resources"]) == {"requests"}
+
+
 def test_the_jobs_pod_is_restricted_and_no_service_selects_it() -> None:
     job = job_of(pod={"nodeSelector": {"disk": "ssd"}})
     template = job["spec"]["template"]
