@@ -33,7 +33,7 @@ def await_sinks(cluster: Cluster, namespace: str, *names: str) -> None:
 def run_in_mlflow(cluster: Cluster, namespace: str, script: str) -> Any:
     """Run Python in MLflow's pod, which has boto3 and the store's keys; return what it prints, read as JSON."""
     command = ["kubectl", "-n", namespace, "exec", "-i", f"{MLFLOW}-0", "-c", "mlflow", "--", "python", "-"]
-    return json.loads(cluster.run(*command, stdin=_PREAMBLE + script).stdout)
+    return json.loads(cluster.run(*command, stdin=_PREAMBLE + script + _END).stdout)
 
 
 def ask_mlflow(cluster: Cluster, namespace: str, path: str, body: Object | None = None) -> Any:
@@ -128,8 +128,13 @@ print(json.dumps([each["Key"] for page in pages for each in page.get("Contents",
     return keys
 
 
+_END = """
+# PyArrow's threads may abort a process that ends by itself.
+sys.stdout.flush()
+os._exit(0)
+"""
 _PREAMBLE = f"""
-import json, os, urllib.error, urllib.parse, urllib.request
+import json, os, sys, urllib.error, urllib.parse, urllib.request
 import boto3
 store = boto3.client("s3", endpoint_url=os.environ["MLFLOW_S3_ENDPOINT_URL"])
 def ask(path, body=None):

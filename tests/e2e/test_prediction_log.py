@@ -207,6 +207,8 @@ def test_a_volume_that_is_missing_or_can_not_be_shared_is_told(sinks: Cluster, n
     sinks.until("imageclassifiers", NAMESPACE, name, ready, within=90)
 
 
+KEYS = {"accessKeyId": "nobody", "secretAccessKey": "x" * 20}
+OTHER = "other-server"
 TRACKING = {"mode": "External", "uri": f"http://{MLFLOW}:5000"}
 STORE = {"mode": "External", "endpoint": "http://imageclassifier-minio:9000", "bucket": "mlflow", "secret": "keys"}
 
@@ -214,10 +216,10 @@ STORE = {"mode": "External", "endpoint": "http://imageclassifier-minio:9000", "b
 @pytest.mark.parametrize(
     ("spec", "keys", "kind", "reason"),
     [
-        ({"storage": STORE}, {"accessKeyId": "nobody", "secretAccessKey": "x" * 20}, "StorageReady", "Refused"),
+        ({"storage": STORE}, KEYS, "StorageReady", "Refused"),
         ({"storage": STORE}, {"accessKeyId": "nobody"}, "StorageReady", "CredentialsMissing"),
-        ({"storage": {**STORE, "endpoint": "http://nowhere:9000"}}, None, "StorageReady", "Unreachable"),
-        ({"tracking": {**TRACKING, "uri": "http://imageclassifier-minio:9000"}}, None, "TrackingReady", "NotMLflow"),
+        ({"storage": {**STORE, "endpoint": "http://nowhere:9000"}}, KEYS, "StorageReady", "Unreachable"),
+        ({"tracking": {**TRACKING, "uri": f"http://{OTHER}"}}, None, "TrackingReady", "NotMLflow"),
         ({"tracking": {**TRACKING, "uri": "http://nowhere:5000"}}, None, "TrackingReady", "Unreachable"),
     ],
 )
@@ -229,6 +231,8 @@ def test_a_store_that_takes_nothing_is_told_and_holds_nothing_up(
         sinks.apply({**secret, "stringData": keys})
         spec = {"storage": {**spec["storage"], "secret": name}}
     wanted = {"tracking": TRACKING, "predictionLog": {"window": "1s"}, **spec}
+    if reason == "NotMLflow":
+        sinks.apply(classifier(OTHER, NAMESPACE))
     sinks.apply(classifier(name, NAMESPACE, **wanted))
     sinks.until("imageclassifiers", NAMESPACE, name, ready, within=90)
     predict(sinks, name)
