@@ -143,9 +143,10 @@ def test_every_file_changes_the_digest_and_a_name_alone_does_too() -> None:
         combine_digests("a" * 64, {"v": "b" * 64}),
         combine_digests("d" * 64, {"w": "b" * 64}),
         combine_digests("a" * 64, {"model.onnx": "b" * 64}),
+        combine_digests("a" * 64, {"model.onnx": "c" * 64}),
         combine_digests("a" * 64, {}),
     }
-    assert len(digests) == 6
+    assert len(digests) == 7
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -254,6 +254,12 @@ def test_an_alias_that_moved_is_named_beside_the_version_that_answers() -> None:
     assert status["resolved"]["version"] == "3"
 
 
+def test_asking_the_registry_is_no_failure() -> None:
+    status = status_of([pod_of("1")], problem=Problem("Resolving", "asking MLflow"))
+    assert ready_of(status) == ("False", "Resolving")
+    assert "lastFailure" not in status
+
+
 def test_progressing_counts_the_ready_replicas() -> None:
     condition = find_condition(status_of([pod_of("2")], replicas=2), "Progressing")
     assert condition is not None
