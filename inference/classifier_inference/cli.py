@@ -1,4 +1,4 @@
-"""The command `classifier`: serve, fetch, record, classify."""
+"""The command `classifier`: serve, ui, fetch, record, classify."""
 
 import os
 import signal
@@ -132,6 +132,16 @@ def record(
         return record_document(document, spool, pod, namespace, ca_file, termination_log)
 
     raise typer.Exit(keep_running(work) if keep else work())
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(envvar="CLASSIFIER_UI_PORT", help="Where MLflow's pages are.")] = 5000,
+) -> None:
+    """Show what `classifier serve` has logged on this machine, in MLflow's pages."""
+    from classifier_inference.local_log import run_ui
+
+    raise typer.Exit(run_ui(port))
 
 
 @app.command()

@@ -7,6 +7,7 @@ from pathlib import Path
 from classifier_inference import fetch
 from classifier_inference.classifier import LoadedClassifier, load_classifier
 from classifier_inference.document import read_document
+from classifier_inference.local_log import logging_locally
 from classifier_inference.server import run_server
 from classifier_inference.settings import Settings
 from classifier_inference.sources import Source, find_files, in_folder, on_this_machine
@@ -31,7 +32,8 @@ def serve_document(
             with fetch.open_stores(classifier.spec, ca_file) as stores:
                 return fetch.fetch_source(source, Path(folder), stores, fetch.RETRY_SECONDS)
 
-        return _serve(classifier, on_this_machine(images, download), settings)
+        with logging_locally(classifier, settings) as (logged, changed):
+            return _serve(logged, on_this_machine(images, download), changed)
 
 
 def _serve(classifier: Classifier, locate: Callable[[Source], Path], settings: Settings) -> int:

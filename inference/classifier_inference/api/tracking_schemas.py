@@ -1,12 +1,26 @@
 """What requests and answers about MLflow's runs look like."""
 
+import base64
+import binascii
 from datetime import datetime
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 Score = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+
+
+def _decode(text: Any) -> Any:
+    try:
+        return base64.b64decode(text, validate=True) if isinstance(text, str) else text
+    except binascii.Error as error:
+        raise ValueError(f"is not base64: {error}") from None
+
+
+EncodedBytes = Annotated[
+    bytes, BeforeValidator(_decode), WithJsonSchema({"type": "string", "contentEncoding": "base64"})
+]
 Label = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -26,7 +40,7 @@ class PredictionLogRequest(BaseModel):
     image_path: str | None = Field(
         default=None, min_length=1, description="The image: a file under the server's image root."
     )
-    image: Base64Bytes | None = Field(default=None, description="Instead of image_path: the image's bytes, in base64.")
+    image: EncodedBytes | None = Field(default=None, description="Instead of image_path: the image's bytes, in base64.")
     predictions: list[tuple[Label, Score]] = Field(
         min_length=1, max_length=1000, description="Label and confidence of each class, from 0 to 1, best first."
     )
