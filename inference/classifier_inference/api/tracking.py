@@ -26,7 +26,8 @@ from classifier_inference.classifier import LoadedClassifier
 from classifier_inference.image_header import sniff_format
 from classifier_inference.prediction_log import lookup
 from classifier_inference.prediction_log.lookup import Found
-from classifier_inference.prediction_log.mlflow_client import MlflowClient, Run
+from classifier_inference.prediction_log.mlflow_client import MlflowClient
+from classifier_inference.prediction_log.mlflow_data import Run
 from classifier_inference.prediction_log.single import Given, log_given
 from classifier_inference.prediction_log.sinks.errors import RefusedError, SinkError
 from classifier_inference.prediction_log.summary import render_preprocess

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from classifier_inference.prediction_log.mlflow_client import Artifact, MlflowClient, Run
+from classifier_inference.prediction_log.mlflow_client import MlflowClient
+from classifier_inference.prediction_log.mlflow_data import Artifact, Run
 from classifier_inference.prediction_log.record import Record, parse_record, read_milliseconds
 from classifier_inference.prediction_log.segments import list_folders, list_open, list_sealed
 from classifier_inference.prediction_log.sinks.errors import RefusedError, SinkError

@@ -3,9 +3,7 @@
 import base64
 import os
 import ssl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import orjson
 
 from classifier_inference.https import printable
 from classifier_inference.log_state import SinkReason
+from classifier_inference.prediction_log.mlflow_data import Artifact, Run, pairs, parse_run
 from classifier_inference.prediction_log.sinks.errors import RefusedError, Sink, SinkError
 
 API = "/api/2.0/mlflow"
@@ -23,6 +22,9 @@ ARTIFACTS_API = "/api/2.0/mlflow-artifacts/artifacts"
 MOST_METRICS = 1000
 """How many metrics one request may log."""
 TIMEOUT = httpx2.Timeout(30, connect=5)
+
+_RUNS_FIRST = {"mlflow.experimentKind": "custom_model_development"}
+"""Has MLflow's pages show the experiment's runs; else they look for traces of language models."""
 
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _LOCKED_OUT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
@@ -34,37 +36,6 @@ class NotFoundError(RefusedError):
 
 class UncertainError(SinkError):
     """A request may have been taken or not: the connection broke after it was sent."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run, as MLflow tells it; times in milliseconds since 1970."""
-
-    run_id: str
-    experiment_id: str
-    name: str
-    status: str
-    active: bool
-    artifact_uri: str
-    start_ms: int
-    end_ms: int | None
-    params: dict[str, str] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A file or folder among a run's artifacts, its path from their root."""
-
-    path: str
-    is_folder: bool
-    bytes: int | None
-
-
-def to_ms(time: datetime) -> int:
-    """Return a time as MLflow counts it: milliseconds since 1970."""
-    return int(time.timestamp() * 1000)
 
 
 def read_credentials(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -115,8 +86,9 @@ class MlflowClient:
         found = self.find_experiment(name)
         if found is not None:
             return found
+        content = {"name": name, "tags": pairs(_RUNS_FIRST)}
         try:
-            return str(self._call("POST", "experiments/create", {"name": name}, "experiment_id"))
+            return str(self._call("POST", "experiments/create", content, "experiment_id"))
         except RefusedError:
             found = self.find_experiment(name)  # somebody else may have made it meanwhile
             if found is None:
@@ -125,8 +97,8 @@ class MlflowClient:
 
     def create_run(self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]) -> Run:
         """Return a new run. UncertainError: there may be one that nobody was told of."""
-        content = {"experiment_id": experiment_id, "run_name": name, "start_time": start_ms, "tags": _pairs(tags)}
-        return _parse_run(self._call("POST", "runs/create", content, "run"))
+        content = {"experiment_id": experiment_id, "run_name": name, "start_time": start_ms, "tags": pairs(tags)}
+        return parse_run(self._call("POST", "runs/create", content, "run"))
 
     def find_runs(
         self, experiment_id: str, wanted: str, most: int | None = None, order_by: Sequence[str] = ()
@@ -144,14 +116,14 @@ class MlflowClient:
             }
             answer = self._call("POST", "runs/search", content)
             runs = answer.get("runs", [])
-            yield from map(_parse_run, runs)
+            yield from map(parse_run, runs)
             most = None if most is None else most - len(runs)
             token = answer.get("next_page_token") or None
 
     def get_run(self, run_id: str) -> Run | None:
         """Return a run, or None for an id that MLflow doesn't know."""
         try:
-            return _parse_run(self._call("GET", "runs/get", {"run_id": run_id}, "run"))
+            return parse_run(self._call("GET", "runs/get", {"run_id": run_id}, "run"))
         except NotFoundError:
             return None
 
@@ -160,7 +132,7 @@ class MlflowClient:
     ) -> None:
         """Log metrics (at most 1000) and params; the same again changes nothing."""
         values = [{"key": key, "value": value, "timestamp": time_ms, "step": 0} for key, value in metrics.items()]
-        self._call("POST", "runs/log-batch", {"run_id": run_id, "metrics": values, "params": _pairs(params or {})})
+        self._call("POST", "runs/log-batch", {"run_id": run_id, "metrics": values, "params": pairs(params or {})})
 
     def finish_run(self, run_id: str, end_ms: int) -> None:
         """Say that a run has ended well."""
@@ -251,31 +223,6 @@ class MlflowClient:
         kind = response.headers.get("content-type", "no content type")
         message = f"{self._shown} does not answer as MLflow does: {response.status_code}, {kind}: {_begin(response)}"
         return SinkError(Sink.TRACKING, SinkReason.NOT_MLFLOW, message)
-
-
-def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"key": key, "value": value} for key, value in values.items()]
-
-
-def _parse_run(run: Mapping[str, Any]) -> Run:
-    info, data = run["info"], run.get("data", {})
-    return Run(
-        run_id=info["run_id"],
-        experiment_id=info["experiment_id"],
-        name=info.get("run_name", ""),
-        status=info["status"],
-        active=info.get("lifecycle_stage") == "active",
-        artifact_uri=info["artifact_uri"],
-        start_ms=int(info["start_time"]),
-        end_ms=int(info["end_time"]) if info.get("end_time") else None,
-        params=_collect(data.get("params", [])),
-        metrics=_collect(data.get("metrics", [])),
-        tags=_collect(data.get("tags", [])),
-    )
-
-
-def _collect(pairs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    return {pair["key"]: pair.get("value", "") for pair in pairs}
 
 
 def _parse_json(response: httpx2.Response) -> dict[str, Any] | None:

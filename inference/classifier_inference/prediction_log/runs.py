@@ -16,7 +16,8 @@ from classifier_inference.prediction_log.artifacts import (
     result_name,
     safe_name,
 )
-from classifier_inference.prediction_log.mlflow_client import MlflowClient, Run, to_ms
+from classifier_inference.prediction_log.mlflow_client import MlflowClient
+from classifier_inference.prediction_log.mlflow_data import Run, to_ms
 from classifier_inference.prediction_log.parquet import write_parquet
 from classifier_inference.prediction_log.record import ImageRef, Record
 from classifier_inference.prediction_log.segments import Window, read_images, read_records

@@ -14,7 +14,8 @@ from classifier_inference.prediction_log.artifacts import (
     safe_name,
 )
 from classifier_inference.prediction_log.logger import Origin
-from classifier_inference.prediction_log.mlflow_client import MlflowClient, Run, to_ms
+from classifier_inference.prediction_log.mlflow_client import MlflowClient
+from classifier_inference.prediction_log.mlflow_data import Run, to_ms
 from classifier_inference.prediction_log.sinks.errors import SinkError
 from classifier_inference.prediction_log.summary import TAG_CLASSIFIER, TAG_NAMESPACE, TAG_POD, TAG_REQUEST
 

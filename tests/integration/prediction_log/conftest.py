@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from classifier_inference.prediction_log.mlflow_client import MlflowClient, Run
+from classifier_inference.prediction_log.mlflow_client import MlflowClient
+from classifier_inference.prediction_log.mlflow_data import Run
 from classifier_inference.prediction_log.recorder_state import RecorderState, read_state
 from classifier_inference.prediction_log.segments import list_sealed
 from tests.integration.prediction_log.stores import (
