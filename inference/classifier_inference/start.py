@@ -26,14 +26,16 @@ def serve_document(
         return 1
     if files is not None:
         return _serve(classifier, in_folder(files), settings)
-    with tempfile.TemporaryDirectory(prefix="classifier-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="classifier-") as folder,
+        logging_locally(classifier, settings) as (logged, changed),
+    ):
 
         def download(source: Source) -> Path:
-            with fetch.open_stores(classifier.spec, ca_file) as stores:
+            with fetch.open_stores(logged.spec, ca_file) as stores:
                 return fetch.fetch_source(source, Path(folder), stores, fetch.RETRY_SECONDS)
 
-        with logging_locally(classifier, settings) as (logged, changed):
-            return _serve(logged, on_this_machine(images, download), changed)
+        return _serve(logged, on_this_machine(images, download), changed)
 
 
 def _serve(classifier: Classifier, locate: Callable[[Source], Path], settings: Settings) -> int:
