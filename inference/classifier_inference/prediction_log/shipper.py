@@ -15,6 +15,7 @@ from classifier_inference.prediction_log.runs import Experiment, find_window_run
 from classifier_inference.prediction_log.segments import Window, delete_window, list_sealed
 from classifier_inference.prediction_log.sinks.artifacts import ArtifactStore
 from classifier_inference.prediction_log.sinks.errors import RefusedError, Sink, SinkError
+from classifier_inference.prediction_log.sinks.fullness import judge_fullness, read_used_share
 from classifier_inference.prediction_log.sinks.s3 import S3Store
 from classifier_inference.prediction_log.summary import name_experiment
 from classifier_inference.prediction_log.unsure import SETTLED_SECONDS, Unsure
@@ -41,6 +42,8 @@ class Shipper:
         self._unsure = unsure
         self._experiment: Experiment | None = None
         self._heard_at = dict.fromkeys(Sink, 0.0)
+        self._measured_at = 0.0
+        self._fullness: SinkState | None = None
         self.shipped = shipped
         self.tracking = SinkState()
         self.storage = None if classifier.spec.storage.mode == "None" else SinkState()
@@ -97,6 +100,16 @@ class Shipper:
                 self._note_success(Sink.STORAGE)
         except SinkError as error:
             self._note(error)
+        self._measure(due)
+
+    def _measure(self, due: float) -> None:
+        """See how full the store is, if it says so."""
+        endpoint = self._spec.storage.endpoint
+        if self.storage is None or not self.storage.ready or endpoint is None or self._measured_at >= due:
+            return
+        self._measured_at = time.monotonic()
+        self._fullness = judge_fullness(read_used_share(endpoint))
+        self.storage = self._fullness or WORKS
 
     def _ship(self, window: Window, owner: Owner) -> None:
         experiment = self._find_experiment()
@@ -142,4 +155,4 @@ class Shipper:
         if sink is Sink.TRACKING:
             self.tracking = WORKS
         elif self.storage is not None:
-            self.storage = WORKS
+            self.storage = self._fullness or WORKS
