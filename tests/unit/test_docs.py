@@ -9,6 +9,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from classifier_inference.api.problem import Kind
 from classifier_inference.log_state import SinkReason
 from classifier_inference.metrics import Metrics
+from classifier_inference.prediction_log.metrics import NAMES as LOG_METRICS
 from classifier_inference.termination import Reason
 from classifier_operator import metrics, reasons
 from classifier_operator.settings import PREFIX, Settings
@@ -54,7 +55,7 @@ def test_every_metric_of_the_operator_is_documented(metric: str) -> None:
     assert f"| `{metric}` |" in OPERATING
 
 
-@pytest.mark.parametrize("metric", name_metrics(Metrics()))
+@pytest.mark.parametrize("metric", [*name_metrics(Metrics()), *LOG_METRICS])
 def test_every_metric_of_the_server_is_documented(metric: str) -> None:
     assert f"| `{metric}` |" in SERVER
 
