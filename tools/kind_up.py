@@ -26,6 +26,7 @@ from tools.terminal import CommandError, console, step
 
 CONFIG = ROOT / "kind-config.yaml"
 SAMPLE = ROOT / "manifests" / "samples" / "quickstart.yaml"
+MLFLOW_INGRESS = ROOT / "manifests" / "samples" / "mlflow-ingress.yaml"
 CHART = ROOT / "charts" / "imageclassifier-operator"
 NAMESPACE = "imageclassifier-system"
 RELEASE = "imageclassifier-operator"
@@ -108,7 +109,7 @@ def apply_sample(server_image: str) -> str:
     """Apply the sample and wait until it answers from the given server image. Return the object's name."""
     name: str = yaml.safe_load(SAMPLE.read_text())["metadata"]["name"]
     with step(f"Applying {SAMPLE.relative_to(ROOT)}, and waiting for Ready"):
-        CLUSTER.kubectl("apply", "-f", str(SAMPLE))
+        CLUSTER.kubectl("apply", "-f", str(SAMPLE), "-f", str(MLFLOW_INGRESS))
         wait_until_ready(name)
     if server_image not in CLUSTER.kubectl("get", "deployment", name, "-o", "yaml"):
         # An object's pods change with its spec alone, so a new server image waits for a change there.
@@ -138,6 +139,7 @@ Ready in {seconds:.0f} s.
 See    kubectl --context {CLUSTER.context} get imageclassifiers
        kubectl --context {CLUSTER.context} describe imageclassifier {name}
 Open   http://localhost:{PORT}/docs
+       http://mlflow.localhost:{PORT}   MLflow, where each minute's predictions are logged
 Try    curl --data-binary @models/photos/espresso.jpg http://localhost:{PORT}/api/v1/predict
 Again  make kind        brings the cluster up to date with the checkout
        make kind-down   removes it""",
