@@ -44,6 +44,7 @@ BATCH = 64
 MOST_IMAGE_BYTES = 32 * 2**20
 """How many bytes of images may wait for the disk, in memory."""
 
+BLOCK_BYTES = 4096
 MEASURE_SECONDS = 1.0
 
 WINDOW_SHARE = 0.1
@@ -215,6 +216,10 @@ class Spool:
             ticket.wake()
 
     def _begin_segment(self) -> Segment:
+        # A file takes whole blocks of disk: its last one is counted beforehand.
+        with self._lock:
+            self._used += 2 * BLOCK_BYTES
+            self._written += 2 * BLOCK_BYTES
         window = make_uuid7(time.time_ns() // 1_000_000, os.urandom(10))
         return Segment(self.folder, window, time.monotonic() + self._window_seconds, self._write)
 
