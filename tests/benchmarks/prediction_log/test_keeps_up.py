@@ -80,7 +80,7 @@ def test_the_recorder_keeps_up_with_200_predictions_a_second(recording: Recordin
     watch.look(spool.folder)
     cpu = watch.cpu_seconds * 1000 / len(requests)
     middle = len(watch.megabytes) // 2
-    print(  # noqa: T201
+    print(
         f"\n{len(requests)} predictions of {IMAGE_BYTES / 1000:g} kB in {SECONDS} s: nothing left {caught_up:.1f} s "
         f"after the end, at most {max(watch.backlog)} windows waiting; {cpu:.2f} ms of CPU a prediction; "
         f"memory at most {max(watch.megabytes):.0f} MB (first half {max(watch.megabytes[:middle]):.0f}, second "
