@@ -11,6 +11,7 @@ from tests.e2e import environment
 from tests.e2e.classifiers import classifier, has, ingress, ready
 from tests.e2e.cluster import Cluster, Object
 from tests.e2e.outage import Outage
+from tests.e2e.sinks import MANAGED
 from tools.terminal import run
 
 NAMESPACE = "at-rest"
@@ -26,7 +27,7 @@ def applied(cluster: Cluster, outage: Outage, chart_values: list[str]) -> float:
     environment.create_namespace(cluster, NAMESPACE)
     environment.install_namespaced_operator(cluster, NAMESPACE, *chart_values)
     served = [classifier(f"c{n}", NAMESPACE, route=ingress(f"c{n}", NAMESPACE)) for n in range(SERVED)]
-    idle = [classifier(f"c{n}", NAMESPACE, replicas=0, topK=n) for n in range(SERVED, COUNT)]
+    idle = [classifier(f"c{n}", NAMESPACE, replicas=0, topK=n, **MANAGED) for n in range(SERVED, COUNT)]
     started = time.monotonic()
     cluster.apply(*served, *idle)
     for each in (*served, *idle):

@@ -1,5 +1,6 @@
 """MLflow's pages through an Ingress, in a real browser."""
 
+import re
 import shutil
 import subprocess
 import threading
@@ -11,7 +12,7 @@ import pytest
 from tests.e2e import environment
 from tests.e2e.classifiers import classifier, picture, ready
 from tests.e2e.cluster import Cluster, Object
-from tests.e2e.sinks import MANAGED, await_sinks, lead_to_mlflow, search_runs
+from tests.e2e.sinks import MANAGED, ask_mlflow, await_sinks, lead_to_mlflow, search_runs
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PATIENCE_MS = 30_000
@@ -59,3 +60,7 @@ def test_a_browser_sees_runs_their_artifacts_and_images_through_an_ingress(
     artifacts = render(tmp_path, own, f"{at}/runs/{run['info']['run_id']}/artifacts")
     assert "input_images" in artifacts
     assert "prediction_results" in artifacts
+    listed = ask_mlflow(operator, namespace, f"artifacts/list?run_id={run['info']['run_id']}&path=input_images")
+    (image,) = listed["files"]
+    preview = render(tmp_path, own, f"{at}/runs/{run['info']['run_id']}/artifacts/{image['path']}")
+    assert re.search(r'<img[^>]+src="(blob:|data:image|[^"]*get-artifact)', preview)

@@ -54,8 +54,8 @@ def build_passed_env(classifier: ImageClassifier) -> list[Object]:
 def build_log_env(classifier: ImageClassifier) -> list[Object]:
     """Return which pod it is, and the stores' credentials."""
     return [
-        {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-        {"name": "POD_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
+        _build_field_env("POD_NAME", "metadata.name"),
+        _build_field_env("POD_NAMESPACE", "metadata.namespace"),
         *build_credentials_env(classifier),
     ]
 
@@ -80,3 +80,8 @@ def build_credentials_env(classifier: ImageClassifier) -> list[Object]:
             for variable, key in (("AWS_ACCESS_KEY_ID", KEY_ID), ("AWS_SECRET_ACCESS_KEY", KEY))
         ]
     return env
+
+
+def _build_field_env(variable: str, path: str) -> Object:
+    # A fieldRef is owned as a whole: with the default left out, the live object would have a key too many.
+    return {"name": variable, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}

@@ -72,6 +72,15 @@ def test_a_volume_takes_the_place_of_the_emptydir() -> None:
     assert {"name": "spool", "persistentVolumeClaim": {"claimName": "logs"}} in pod["volumes"]
 
 
+def test_what_kubernetes_owns_as_a_whole_has_its_defaults_written_out() -> None:
+    """Else each reconcile would find a key too many, and apply the object again."""
+    for name in ("recorder", "server"):
+        fields = [each["valueFrom"]["fieldRef"] for each in container_of(pod_of(**MANAGED), name)["env"]
+                  if "fieldRef" in each.get("valueFrom", {})]  # fmt: skip
+        assert len(fields) == 2
+        assert all(field["apiVersion"] == "v1" for field in fields)
+
+
 @pytest.mark.parametrize("name", ["recorder", "server"])
 def test_credentials_come_from_secrets_and_a_missing_one_of_the_user_s_holds_nothing_up(name: str) -> None:
     env = {variable["name"]: variable for variable in container_of(pod_of(**EXTERNAL), name)["env"]}
