@@ -33,4 +33,4 @@ def test_the_database_does_not_grow_over_a_thousand_windows(recording: Recording
         + f"; the last is {sizes[-1] / sizes[0]:.2f} of the first"
     )
     assert recording.keys() == []
-    assert sizes[-1] <= 1.02 * sizes[0]
+    assert sizes[-1] <= 1.05 * sizes[0]
