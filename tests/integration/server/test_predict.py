@@ -18,6 +18,8 @@ from tests.integration.server.process import Server
 from tests.tiny_model import build_model, encode, make_image
 
 PREDICT = "/api/v1/predict"
+LOG_PREDICTION = "/api/v1/mlflow/log-prediction"
+RUN = "/api/v1/mlflow/runs/{run_id}"
 SHA256 = hashlib.sha256(build_model()).hexdigest()
 
 
@@ -147,17 +149,28 @@ def test_a_request_has_one_line_in_the_log_and_a_probe_none(server: Server, clie
     assert not any("/healthz" in seen for seen in server.seen)
 
 
-def test_every_status_is_documented(client: httpx2.Client) -> None:
+def test_every_problem_is_documented_where_it_is_met(client: httpx2.Client) -> None:
     schema: dict[str, Any] = client.get("/openapi.json").json()
     predict = schema["paths"][PREDICT]["post"]
-    statuses = {str(kind.status) for kind in Kind} - {"405"}
-    assert set(predict["responses"]) == statuses | {"200"}
+    tracking = [schema["paths"][LOG_PREDICTION]["post"], schema["paths"][RUN]["get"]]
+    of_runs = {"not-tracked", "no-such-run", "tracking-refused", "tracking-away"}
+    of_no_route = {"no-such-route", "method-not-allowed"}
+    assert list_problems(predict) == {kind.slug for kind in Kind} - of_runs - of_no_route
+    assert of_runs == {slug for route in tracking for slug in list_problems(route)} & of_runs
     assert set(predict["requestBody"]["content"]) >= {"application/json", "multipart/form-data", "image/*"}
-    assert {"InferenceInput", "InferenceResponse", "PredictionResult", "Problem", "Health"} <= set(
-        schema["components"]["schemas"]
-    )
-    documented = {slug for answer in predict["responses"].values() for slug in read_examples(answer)}
-    assert documented == {kind.slug for kind in Kind} - {"no-such-route", "method-not-allowed"}
+    named = {"InferenceInput", "InferenceResponse", "PredictionResult", "Problem", "Health"}
+    named |= {"PredictionLogRequest", "MLflowLogResponse", "MLflowRunResponse"}
+    assert named <= set(schema["components"]["schemas"])
+    assert resolve(schema, "PredictionLogRequest")["properties"]["predictions"]["maxItems"] == 1000
+
+
+def resolve(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = schema["components"]["schemas"][name]
+    return found
+
+
+def list_problems(route: dict[str, Any]) -> set[str]:
+    return {slug for answer in route["responses"].values() for slug in read_examples(answer)}
 
 
 def read_examples(answer: dict[str, Any]) -> list[str]:
