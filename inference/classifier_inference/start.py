@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from classifier_inference import fetch
@@ -26,9 +27,10 @@ def serve_document(
         return 1
     if files is not None:
         return _serve(classifier, in_folder(files), settings)
-    with tempfile.TemporaryDirectory(prefix="classifier-") as folder:
+    with ExitStack() as folders:
 
         def download(source: Source, address: HttpsUri) -> Path:
+            folder = folders.enter_context(tempfile.TemporaryDirectory(prefix="classifier-"))
             with fetch.make_client(ca_file) as client:
                 return fetch.download(source, address, Path(folder), client, fetch.RETRY_SECONDS)
 
