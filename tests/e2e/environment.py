@@ -121,18 +121,19 @@ def chart_values(built: Images, authority: Authority) -> list[str]:
     return [argument for name, value in values.items() for argument in ("--set-string", f"{name}={value}")]
 
 
-def install_operator(cluster: Cluster, release: str, namespace: str, *values: str, chart: Path = CHART) -> str:
+def install_operator(
+    cluster: Cluster, release: str, namespace: str, *values: str, chart: Path = CHART, wait: bool = True
+) -> str:
     """Install or upgrade a release, wait until it runs, and return what helm said."""
-    return cluster.run(
-        "helm", "upgrade", "--install", release, str(chart), "--namespace", namespace, "--create-namespace",
-        "--wait", "--timeout", "90s", *values,
-    ).stdout  # fmt: skip
+    awaited = ["--wait", "--timeout", "90s"] if wait else []
+    where = ["--namespace", namespace, "--create-namespace"]
+    return cluster.run("helm", "upgrade", "--install", release, str(chart), *where, *awaited, *values).stdout
 
 
-def install_namespaced_operator(cluster: Cluster, namespace: str, *values: str) -> None:
+def install_namespaced_operator(cluster: Cluster, namespace: str, *values: str, wait: bool = True) -> None:
     """Install a release that serves the namespace that it is in, and no other."""
     scope = ["--set", "crds.install=false", "--set", f"watch.namespace={namespace}"]
-    install_operator(cluster, RELEASE, namespace, *values, *scope)
+    install_operator(cluster, RELEASE, namespace, *values, *scope, wait=wait)
 
 
 def kill_the_operator(cluster: Cluster) -> None:
