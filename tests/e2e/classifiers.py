@@ -67,6 +67,7 @@ def classifier(name: str, namespace: str, **spec: Any) -> Object:
     wanted: Object = {
         "model": {"uri": in_image("rgb.onnx"), "labels": {"inline": COLOURS}},
         "preprocess": {"resize": {"exact": [SIZE, SIZE]}, "mean": [0, 0, 0], "std": [1, 1, 1]},
+        "runtime": {"resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}},
     }
     return {
         "apiVersion": "imageclassifier.dev/v1alpha1",

@@ -33,6 +33,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             where = each["metadata"]["namespace"]
             logs = ["kubectl", "-n", where, "logs", f"deployment/{each['metadata']['name']}", "--tail=30"]
             report.sections.append((f"the operator's log in {where}", cluster.run(*logs, check=False).stdout))
+        outage = arguments.get("outage")
+        if isinstance(outage, Outage):
+            report.sections.append(("the operator's log in the outage", outage.log.read_text()[-8000:]))
         there = cluster.run("kubectl", "get", "ic,pods", "-A", "-o", "wide", check=False).stdout
         report.sections.append(("what there is", there))
     return report
@@ -111,9 +114,8 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
     """A namespace of the test's own, where only restricted pods may run."""
     words = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower()).strip("-")
     name = f"{words[:40].strip('-')}-{hashlib.sha256(request.node.name.encode()).hexdigest()[:6]}"
-    environment.create_namespace(cluster, name)
-    yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+    with environment.a_namespace(cluster, name):
+        yield name
 
 
 def _remove_leftovers(cluster: Cluster) -> None:

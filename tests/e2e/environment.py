@@ -169,6 +169,14 @@ def create_namespace(cluster: Cluster, name: str) -> None:
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
 
 
+@contextmanager
+def a_namespace(cluster: Cluster, name: str) -> Iterator[str]:
+    """Create a namespace for the block."""
+    create_namespace(cluster, name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
 def serve_files(cluster: Cluster, server_image: str, folder: Path) -> Authority:
     """Start a pod that serves the tiny model's files behind HTTPS, and from which load can be sent."""
     authority = trustme.CA()

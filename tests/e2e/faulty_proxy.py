@@ -30,7 +30,7 @@ class FaultyProxy:
         self._server = uvicorn.Server(
             uvicorn.Config(self._serve, interface="asgi3", port=0, log_level="critical", lifespan="off", ws="none")
         )
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
     def start(self) -> str:
         """Return the proxy's URL once it answers."""

@@ -50,7 +50,7 @@ class Outage:
         self._ended.set()
         if self._story.ident is not None:
             self._story.join()
-        self.operator.terminate()
+        self.operator.kill()
         self.operator.wait()
         self.proxy.stop()
 

@@ -1,6 +1,7 @@
 """What a user can mend is named soon, while the old revision answers; and mending it is all it takes."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -34,13 +35,13 @@ FAILURES: dict[str, tuple[Object, str, str]] = {
 
 
 @pytest.fixture(scope="module")
-def served(cluster: Cluster, outage: Outage, chart_values: list[str]) -> str:
+def served(cluster: Cluster, outage: Outage, chart_values: list[str]) -> Iterator[str]:
     """A namespace with an operator of its own, in which `photos` is served."""
-    environment.create_namespace(cluster, NAMESPACE)
-    environment.install_namespaced_operator(cluster, NAMESPACE, *chart_values)
-    cluster.apply(good())
-    cluster.until("imageclassifiers", NAMESPACE, "photos", has("RouteReady", "True"))
-    return NAMESPACE
+    with environment.a_namespace(cluster, NAMESPACE):
+        environment.install_namespaced_operator(cluster, NAMESPACE, *chart_values)
+        cluster.apply(good())
+        cluster.until("imageclassifiers", NAMESPACE, "photos", has("RouteReady", "True"))
+        yield NAMESPACE
 
 
 @pytest.fixture

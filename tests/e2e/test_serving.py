@@ -56,13 +56,11 @@ def test_labels_of_a_configmap_are_served(operator: Cluster, namespace: str) -> 
 
 
 def test_the_same_name_in_two_namespaces_is_two_classifiers(operator: Cluster, namespace: str) -> None:
-    other = f"{namespace[:40]}-other"
-    environment.create_namespace(operator, other)
-    operator.apply(classifier("photos", namespace, topK=1), classifier("photos", other, topK=2))
-    for each, count in ((namespace, 1), (other, 2)):
-        operator.until("imageclassifiers", each, "photos", ready)
-        assert len(operator.predict(each, "photos", picture("red"))["predictions"]) == count
-    operator.kubectl("delete", "namespace", other, "--wait=false")
+    with environment.a_namespace(operator, f"{namespace}-b") as other:
+        operator.apply(classifier("photos", namespace, topK=1), classifier("photos", other, topK=2))
+        for each, count in ((namespace, 1), (other, 2)):
+            operator.until("imageclassifiers", each, "photos", ready)
+            assert len(operator.predict(each, "photos", picture("red"))["predictions"]) == count
     operator.until("deployments", other, "photos", lambda found: found is None)
     assert ready(operator.get("imageclassifiers", namespace, "photos"))
     assert len(operator.predict(namespace, "photos", picture("red"))["predictions"]) == 1
