@@ -104,7 +104,7 @@ def test_a_first_revision_that_fails_is_named_too(cluster: Cluster, served: str)
     cluster.apply(classifier(first, served, model={"uri": f"{environment.FILES}/missing.onnx"}))
     found = cluster.until("imageclassifiers", served, first, has("Ready", "False", "ModelNotFound"))
     assert condition(found, "ModelServed")["status"] == "False"
-    cluster.apply(classifier(first, served, model={"uri": f"{environment.FILES}/rgb.onnx"}))
+    cluster.apply(classifier(first, served, model={"uri": f"{environment.FILES}/model.onnx"}))
     cluster.until("imageclassifiers", served, first, ready)
 
 

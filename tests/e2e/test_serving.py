@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from tests.e2e import environment
-from tests.e2e.classifiers import COLOURS, classifier, condition, has, host, in_image, ingress, merged, picture, ready
+from tests.e2e.classifiers import classifier, condition, has, host, in_image, ingress, merged, picture, ready
 from tests.e2e.cluster import Cluster
 from tests.e2e.environment import Authority
 from tests.e2e.load import await_route
+from tests.tiny_model import COLOURS
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +40,7 @@ def test_an_ingress_path_is_stripped(operator: Cluster, namespace: str) -> None:
 
 
 def test_a_model_and_labels_behind_https_are_served(operator: Cluster, namespace: str, authority: Authority) -> None:
-    model = {"uri": f"{authority.url}/rgb.onnx", "labels": {"inline": None, "uri": f"{authority.url}/labels.txt"}}
+    model = {"uri": f"{authority.url}/model.onnx", "labels": {"inline": None, "uri": f"{authority.url}/labels.txt"}}
     operator.apply(classifier("photos", namespace, model=model))
     operator.until("imageclassifiers", namespace, "photos", ready)
     assert operator.predict(namespace, "photos", picture("green"))["predictions"][0]["label"] == "green"
