@@ -27,7 +27,7 @@ def older(cluster: Cluster, crd: Object) -> None:
 
 
 @pytest.mark.usefixtures("operator")
-@pytest.mark.parametrize(("make", "said"), [(missing, "has no ImageClassifier"), (older, "lacks topK")])
+@pytest.mark.parametrize(("make", "said"), [(missing, "has no ImageClassifier"), (older, "lacks spec.topK")])
 def test_a_crd_that_does_not_fit_is_named_and_waited_for(
     cluster: Cluster, outage: Outage, chart_values: list[str], make: Callable[[Cluster, Object], None], said: str
 ) -> None:

@@ -1,6 +1,5 @@
 """What a user can mend is named soon, while the old revision answers; and mending it is all it takes."""
 
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -30,7 +29,10 @@ FAILURES: dict[str, tuple[Object, str, str]] = {
     ),
     "not a model": ({"model": {"uri": in_image("labels.txt")}}, "ModelInvalid", ""),
     "no node takes it": ({"pod": {"nodeSelector": {"disk": "ssd"}}}, "Unschedulable", "node"),
-    "out of memory": ({"runtime": {"resources": {"limits": {"memory": "24Mi"}}}}, "OutOfMemory", ""),
+    "out of memory": (
+        {"runtime": {"resources": {"limits": {"memory": "24Mi"}, "requests": {"memory": "24Mi"}}}},
+        "OutOfMemory", "memory",
+    ),
 }  # fmt: skip
 
 
@@ -47,13 +49,18 @@ def served(cluster: Cluster, outage: Outage, chart_values: list[str]) -> Iterato
 @pytest.fixture
 def answering(cluster: Cluster, served: str) -> str:
     """The same, with `photos` ready."""
-    cluster.kubectl("replace", "-f", "-", stdin=json.dumps(good()))
+    mend(cluster)
     cluster.until("imageclassifiers", served, "photos", ready)
     return served
 
 
 def good() -> Object:
     return classifier("photos", NAMESPACE, route=ingress("photos", NAMESPACE))
+
+
+def mend(cluster: Cluster) -> None:
+    whole = [{"op": "replace", "path": "/spec", "value": good()["spec"]}]
+    cluster.patch("imageclassifiers", NAMESPACE, "photos", whole)
 
 
 @pytest.mark.parametrize(("change", "reason", "said"), FAILURES.values(), ids=list(FAILURES))
@@ -73,7 +80,7 @@ def test_a_failure_is_named_while_the_old_revision_answers_and_mending_is_enough
     assert not load.failures
     delay = named(recording, reason).seen - first_sign(recording).seen
     assert delay <= NAMED_WITHIN, f"named {delay:.1f} s after its first sign"
-    cluster.kubectl("replace", "-f", "-", stdin=json.dumps(good()))
+    mend(cluster)
     cluster.until("imageclassifiers", answering, "photos", ready)
 
 
