@@ -62,7 +62,8 @@ def test_the_same_name_in_two_namespaces_is_two_classifiers(operator: Cluster, n
         for each, count in ((namespace, 1), (other, 2)):
             operator.until("imageclassifiers", each, "photos", ready)
             assert len(operator.predict(each, "photos", picture("red"))["predictions"]) == count
-    operator.until("deployments", other, "photos", lambda found: found is None)
+        operator.kubectl("-n", other, "delete", "ic/photos")
+        operator.until("deployments", other, "photos", lambda found: found is None)
     assert ready(operator.get("imageclassifiers", namespace, "photos"))
     assert len(operator.predict(namespace, "photos", picture("red"))["predictions"]) == 1
 
