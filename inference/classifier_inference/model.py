@@ -6,24 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from classifier_inference.devices import CPU_PROVIDER, CUDA_PROVIDER, explain_missing_cuda
+from classifier_inference.runtime import ERRORS, onnxruntime
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
 
-onnxruntime.disable_telemetry_events()
-onnxruntime.set_default_logger_severity(3)
-
 _DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
-_ERRORS: tuple[type[Exception], ...] = (
-    RuntimeError,
-    ValueError,
-    TypeError,
-    *(kind for kind in vars(ort_errors).values() if isinstance(kind, type) and issubclass(kind, Exception)),
-)
 
 
 class Model:
@@ -65,7 +55,7 @@ class Model:
     def _run_checked(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
         try:
             outputs = self._run(values)
-        except _ERRORS as error:
+        except ERRORS as error:
             size = "x".join(map(str, values.shape))
             raise _invalid(f"the model doesn't run on an input of {size}: {_first_line(error)}") from None
         if outputs.size == 0 or not np.isfinite(outputs).all():
@@ -105,7 +95,7 @@ def _make_session(content: bytes, external: Mapping[str, bytes], device: str, th
         )
         with contextlib.redirect_stdout(io.StringIO()):
             session = onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=False)
-    except _ERRORS as error:
+    except ERRORS as error:
         if device == "cuda" and "CUDA" in str(error):
             raise StartError(Reason.DEVICE_UNAVAILABLE, f"CUDA fails: {_first_line(error)}") from None
         raise _invalid(f"the model doesn't load: {_first_line(error)}") from None

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from classifier_inference import fetch
@@ -26,12 +27,10 @@ def serve_document(
         return 1
     if files is not None:
         return _serve(classifier, in_folder(files), settings)
-    with (
-        tempfile.TemporaryDirectory(prefix="classifier-") as folder,
-        logging_locally(classifier, settings) as (logged, changed),
-    ):
+    with ExitStack() as folders, logging_locally(classifier, settings) as (logged, changed):
 
         def download(source: Source) -> Path:
+            folder = folders.enter_context(tempfile.TemporaryDirectory(prefix="classifier-"))
             with fetch.open_stores(logged.spec, ca_file) as stores:
                 return fetch.fetch_source(source, Path(folder), stores, fetch.RETRY_SECONDS)
 

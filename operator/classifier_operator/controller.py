@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +25,8 @@ from classifier_operator.status import find_condition
 from classifier_operator.workqueue import Key, WorkQueue
 
 CRD_RETRY_SECONDS = 5.0
+EXIT_SECONDS = 5.0
+"""How long the process may take to end once its work has."""
 _log = structlog.get_logger()
 
 
@@ -70,6 +73,7 @@ class Controller:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._stack.aclose()
+        _end_process_after(EXIT_SECONDS)
 
     def trigger(self, namespace: str | None, name: str | None) -> None:
         """Have an object looked at."""
@@ -125,6 +129,13 @@ def _count_objects(bodies: list[dict[str, Any]]) -> None:
         counts[ready["status"] if ready else "Unknown"] += 1
     for status, count in counts.items():
         metrics.OBJECTS.labels(status).set(count)
+
+
+def _end_process_after(seconds: float) -> None:
+    """See to it that the process ends: after a failure Kopf may wait for its watches, which nothing ends any more."""
+    watchdog = threading.Timer(seconds, os._exit, [1])
+    watchdog.daemon = True
+    watchdog.start()
 
 
 def _end_process_unless_cancelled(task: asyncio.Task[None]) -> None:

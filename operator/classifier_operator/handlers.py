@@ -1,5 +1,7 @@
 """Kopf's triggers: each puts an object's key into the queue, and does nothing else."""
 
+from collections.abc import Iterator
+from itertools import chain, repeat
 from typing import Any
 
 import kopf
@@ -23,6 +25,18 @@ _CHILDREN = (
 )
 
 
+class EndlessBackoffs:
+    """Seconds between attempts at a request: growing, then the same for ever.
+
+    Kopf iterates them anew for each request, and ends the operator where they end: an API server that is away for a
+    while would take the operator with it.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        """Return the delays."""
+        return chain((1, 2, 3), repeat(5))
+
+
 def register(controller: Controller) -> kopf.OperatorRegistry:
     """Return Kopf's registry with every trigger wired to the controller."""
     registry = kopf.OperatorRegistry()
@@ -34,7 +48,7 @@ def register(controller: Controller) -> kopf.OperatorRegistry:
         settings.watching.server_timeout = 300
         settings.watching.client_timeout = 330
         settings.watching.connect_timeout = 10
-        settings.networking.error_backoffs = [1, 2, 3, 5, 5, 5]
+        settings.networking.error_backoffs = EndlessBackoffs()
         await controller.start()
 
     @kopf.on.login(registry=registry)

@@ -1,57 +1,25 @@
 """ImageClassifiers for the tests, the tiny model that they serve, and what is asked of their status."""
 
 import copy
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import onnx
-from onnx import TensorProto, helper
-from PIL import Image
-
 from tests.e2e.cluster import Object
+from tests.tiny_model import COLOUR_CODES, COLOURS, SIDE, build_model, make_image
 
 TINY_IMAGE = "imageclassifier/e2e-tiny:1"
-COLOURS = ["red", "green", "blue"]
-SIZE = 8
-
-
-def tiny_model(order: tuple[int, int, int] = (0, 1, 2)) -> bytes:
-    """Return an ONNX model whose three logits are the mean red, green and blue of a picture, in the order given."""
-    pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["batch", 3, SIZE, SIZE])
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 3])
-    graph = helper.make_graph(
-        [
-            helper.make_node("ReduceMean", ["pixels", "sides"], ["means"], keepdims=0),
-            helper.make_node("Gather", ["means", "order"], ["ordered"], axis=1),
-            helper.make_node("Mul", ["ordered", "gain"], ["logits"]),
-        ],
-        "mean-colour",
-        [pixels],
-        [logits],
-        [
-            helper.make_tensor("sides", TensorProto.INT64, [2], [2, 3]),
-            helper.make_tensor("order", TensorProto.INT64, [3], list(order)),
-            helper.make_tensor("gain", TensorProto.FLOAT, [1], [10.0]),
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString())
 
 
 def picture(colour: str) -> bytes:
     """Return a PNG of one colour."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (16, 16), {"green": "lime"}.get(colour, colour)).save(buffer, "PNG")
-    return buffer.getvalue()
+    return make_image(COLOUR_CODES[colour])
 
 
 def write_image_context(folder: Path) -> None:
     """Write what the tiny model's image is built from: two models, labels and pictures, kilobytes in all."""
-    (folder / "rgb.onnx").write_bytes(tiny_model())
-    (folder / "bgr.onnx").write_bytes(tiny_model((2, 1, 0)))
+    (folder / "model.onnx").write_bytes(build_model())
+    (folder / "other.onnx").write_bytes(build_model(factor=20))
     (folder / "labels.txt").write_text("".join(f"{colour}\n" for colour in COLOURS))
     for colour in COLOURS:
         (folder / f"{colour}.png").write_bytes(picture(colour))
@@ -65,8 +33,9 @@ def in_image(path: str) -> str:
 def classifier(name: str, namespace: str, **spec: Any) -> Object:
     """Return an ImageClassifier of the tiny model; each keyword replaces, or merges into, that part of its spec."""
     wanted: Object = {
-        "model": {"uri": in_image("rgb.onnx"), "labels": {"inline": COLOURS}},
-        "preprocess": {"resize": {"exact": [SIZE, SIZE]}, "mean": [0, 0, 0], "std": [1, 1, 1]},
+        "model": {"uri": in_image("model.onnx"), "labels": {"inline": COLOURS}},
+        "preprocess": {"resize": {"exact": [SIDE, SIDE]}, "mean": [0, 0, 0], "std": [1, 1, 1]},
+        "runtime": {"resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}},
     }
     return {
         "apiVersion": "imageclassifier.dev/v1alpha1",

@@ -14,7 +14,7 @@ from tests.e2e.cluster import Cluster
 from tests.e2e.environment import Authority, Images
 from tests.e2e.outage import NAMESPACE, Outage
 
-LAST = ["test_releases", "test_at_rest", "test_outage", "test_crd"]
+LAST = ["test_releases", "test_at_rest", "test_failures", "test_outage", "test_crd"]
 """What takes the operator, and then the CRD, away from the others."""
 
 
@@ -27,12 +27,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Show what the operator said, and what there was, beside what failed."""
     report = yield
     arguments: dict[str, object] = getattr(item, "funcargs", {})
-    cluster, namespace = arguments.get("cluster"), arguments.get("namespace")
+    cluster = arguments.get("cluster") or arguments.get("operator")
     if report.failed and isinstance(cluster, Cluster):
-        logs = ["kubectl", "-n", environment.SYSTEM, "logs", f"deployment/{environment.OPERATOR}", "--tail=40"]
-        report.sections.append(("the operator's log", cluster.run(*logs, check=False).stdout))
-        there = ["kubectl", "-n", str(namespace), "get", "all", "-o", "wide"]
-        report.sections.append(("what there is", cluster.run(*there, check=False).stdout))
+        for each in cluster.find("deployments", "", "app.kubernetes.io/name=imageclassifier-operator"):
+            where = each["metadata"]["namespace"]
+            logs = ["kubectl", "-n", where, "logs", f"deployment/{each['metadata']['name']}", "--tail=30"]
+            report.sections.append((f"the operator's log in {where}", cluster.run(*logs, check=False).stdout))
+        outage = arguments.get("outage")
+        if isinstance(outage, Outage):
+            report.sections.append(("the operator's log in the outage", outage.log.read_text()[-8000:]))
+        there = cluster.run("kubectl", "get", "ic,pods", "-A", "-o", "wide", check=False).stdout
+        report.sections.append(("what there is", there))
     return report
 
 
@@ -109,9 +114,8 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
     """A namespace of the test's own, where only restricted pods may run."""
     words = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower()).strip("-")
     name = f"{words[:40].strip('-')}-{hashlib.sha256(request.node.name.encode()).hexdigest()[:6]}"
-    environment.create_namespace(cluster, name)
-    yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+    with environment.a_namespace(cluster, name):
+        yield name
 
 
 def _remove_leftovers(cluster: Cluster) -> None:

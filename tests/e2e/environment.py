@@ -130,18 +130,19 @@ def chart_values(built: Images, authority: Authority) -> list[str]:
     return [argument for name, value in values.items() for argument in ("--set-string", f"{name}={value}")]
 
 
-def install_operator(cluster: Cluster, release: str, namespace: str, *values: str, chart: Path = CHART) -> str:
+def install_operator(
+    cluster: Cluster, release: str, namespace: str, *values: str, chart: Path = CHART, wait: bool = True
+) -> str:
     """Install or upgrade a release, wait until it runs, and return what helm said."""
-    return cluster.run(
-        "helm", "upgrade", "--install", release, str(chart), "--namespace", namespace, "--create-namespace",
-        "--wait", "--timeout", "90s", *values,
-    ).stdout  # fmt: skip
+    awaited = ["--wait", "--timeout", "90s"] if wait else []
+    where = ["--namespace", namespace, "--create-namespace"]
+    return cluster.run("helm", "upgrade", "--install", release, str(chart), *where, *awaited, *values).stdout
 
 
-def install_namespaced_operator(cluster: Cluster, namespace: str, *values: str) -> None:
+def install_namespaced_operator(cluster: Cluster, namespace: str, *values: str, wait: bool = True) -> None:
     """Install a release that serves the namespace that it is in, and no other."""
     scope = ["--set", "crds.install=false", "--set", f"watch.namespace={namespace}"]
-    install_operator(cluster, RELEASE, namespace, *values, *scope)
+    install_operator(cluster, RELEASE, namespace, *values, *scope, wait=wait)
 
 
 def kill_the_operator(cluster: Cluster) -> None:
@@ -175,6 +176,14 @@ def create_namespace(cluster: Cluster, name: str) -> None:
     cluster.kubectl("delete", "namespace", name, "--ignore-not-found", "--wait")
     labels = {"e2e": "true", "pod-security.kubernetes.io/enforce": "restricted"}
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+
+
+@contextmanager
+def a_namespace(cluster: Cluster, name: str) -> Iterator[str]:
+    """Create a namespace for the block."""
+    create_namespace(cluster, name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 def serve_files(cluster: Cluster, server_image: str, folder: Path) -> Authority:

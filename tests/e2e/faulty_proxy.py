@@ -30,7 +30,7 @@ class FaultyProxy:
         self._server = uvicorn.Server(
             uvicorn.Config(self._serve, interface="asgi3", port=0, log_level="critical", lifespan="off", ws="none")
         )
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
     def start(self) -> str:
         """Return the proxy's URL once it answers."""
@@ -62,24 +62,36 @@ class FaultyProxy:
                 await self._refuse(send)
                 return
             await _send_head(send, answer)
-            watching = "watch=" in path
-            await self._pass_on(send, answer, cut=watching and self.failing > 0)
+            if "watch=" in path:
+                await self._pass_on_until_cut(send, answer)
+            else:
+                await _pass_on(send, answer)
 
-    async def _pass_on(self, send: Any, answer: httpx2.Response, *, cut: bool) -> None:
-        try:
-            async with asyncio.timeout(self._random.uniform(*CUT_AFTER) if cut else None):
-                async for chunk in answer.aiter_bytes():
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        except TimeoutError:
-            # Left without its end, as a connection that breaks: uvicorn closes it.
-            self.cut += 1
-            return
-        await send({"type": "http.response.body", "body": b""})
+    async def _pass_on_until_cut(self, send: Any, answer: httpx2.Response) -> None:
+        passing, cutting = asyncio.create_task(_pass_on(send, answer)), asyncio.create_task(self._await_cut())
+        await asyncio.wait({passing, cutting}, return_when=asyncio.FIRST_COMPLETED)
+        # An answer that is left without its end is closed by uvicorn, as a connection that breaks.
+        for task in (passing, cutting):
+            task.cancel()
+        await asyncio.gather(passing, cutting, return_exceptions=True)
+
+    async def _await_cut(self) -> None:
+        while True:
+            await asyncio.sleep(self._random.uniform(*CUT_AFTER))
+            if self.failing:
+                self.cut += 1
+                return
 
     async def _refuse(self, send: Any) -> None:
         self.failed += 1
         await send({"type": "http.response.start", "status": 500, "headers": [(b"content-type", b"text/plain")]})
         await send({"type": "http.response.body", "body": b"the proxy would not"})
+
+
+async def _pass_on(send: Any, answer: httpx2.Response) -> None:
+    async for chunk in answer.aiter_bytes():
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _read(receive: Any) -> bytes:

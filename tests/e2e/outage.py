@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from tests.e2e import environment
-from tests.e2e.classifiers import classifier, ingress
+from tests.e2e.classifiers import classifier, has, ingress, ready
 from tests.e2e.cluster import Cluster, Object
 from tests.e2e.environment import Images
 from tests.e2e.faulty_proxy import FaultyProxy
@@ -38,7 +38,8 @@ class Outage:
         """Apply eight objects while all is well; then the faults begin."""
         self.cluster.apply(*(self._object(n) for n in range(8)))
         for n in range(8):
-            self.cluster.until("deployments", NAMESPACE, f"c{n}", lambda found: found is not None)
+            said = has("Ready", "False", "ScaledToZero") if n else ready
+            self.cluster.until("imageclassifiers", NAMESPACE, f"c{n}", said)
         self._story.start()
 
     def join(self) -> None:
@@ -49,7 +50,7 @@ class Outage:
         self._ended.set()
         if self._story.ident is not None:
             self._story.join()
-        self.operator.terminate()
+        self.operator.kill()
         self.operator.wait()
         self.proxy.stop()
 
@@ -78,7 +79,9 @@ class Outage:
         self.cluster.apply(*(self._object(n, top_k=2) for n in range(4)))
 
     def _delete_children(self) -> None:
-        self.cluster.kubectl("-n", NAMESPACE, "delete", "service/c0", "deployment/c1", "ingress/c2", "sa/c3")
+        self.cluster.kubectl(
+            "-n", NAMESPACE, "delete", "service/c0", "deployment/c1", "ingress/c2", "sa/c3", "--wait=false"
+        )
 
     def _delete_objects(self) -> None:
         self.cluster.kubectl("-n", NAMESPACE, "delete", "ic/c4", "ic/c5", "ic/c6", "--wait=false")

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -22,17 +23,17 @@ AUDIT_LOG = "/var/log/kubernetes/audit.log"
 
 
 @pytest.fixture(scope="module")
-def applied(cluster: Cluster, outage: Outage, chart_values: list[str]) -> float:
-    """Apply 20 objects, two of them with pods and a route; return the seconds until all had their Deployments."""
-    environment.create_namespace(cluster, NAMESPACE)
-    environment.install_namespaced_operator(cluster, NAMESPACE, *chart_values)
-    served = [classifier(f"c{n}", NAMESPACE, route=ingress(f"c{n}", NAMESPACE)) for n in range(SERVED)]
-    idle = [classifier(f"c{n}", NAMESPACE, replicas=0, topK=n, **MANAGED) for n in range(SERVED, COUNT)]
-    started = time.monotonic()
-    cluster.apply(*served, *idle)
-    for each in (*served, *idle):
-        cluster.until("deployments", NAMESPACE, each["metadata"]["name"], lambda found: found is not None)
-    return time.monotonic() - started
+def applied(cluster: Cluster, outage: Outage, chart_values: list[str]) -> Iterator[float]:
+    """Apply 20 objects, two of them with pods and a route; yield the seconds until all had their Deployments."""
+    with environment.a_namespace(cluster, NAMESPACE):
+        environment.install_namespaced_operator(cluster, NAMESPACE, *chart_values)
+        served = [classifier(f"c{n}", NAMESPACE, route=ingress(f"c{n}", NAMESPACE)) for n in range(SERVED)]
+        idle = [classifier(f"c{n}", NAMESPACE, replicas=0, topK=n, **MANAGED) for n in range(SERVED, COUNT)]
+        started = time.monotonic()
+        cluster.apply(*served, *idle)
+        for n in range(COUNT):
+            cluster.until("deployments", NAMESPACE, f"c{n}", lambda found: found is not None)
+        yield time.monotonic() - started
 
 
 def test_twenty_objects_applied_at_once_all_have_their_deployments_soon(applied: float) -> None:

@@ -1,6 +1,7 @@
 """An operator whose CRD is missing or older says so, and goes on once it isn't."""
 
 from collections.abc import Callable
+from subprocess import PIPE, Popen
 
 import pytest
 import yaml
@@ -26,7 +27,7 @@ def older(cluster: Cluster, crd: Object) -> None:
 
 
 @pytest.mark.usefixtures("operator")
-@pytest.mark.parametrize(("make", "said"), [(missing, "has no ImageClassifier"), (older, "lacks topK")])
+@pytest.mark.parametrize(("make", "said"), [(missing, "has no ImageClassifier"), (older, "lacks spec.topK")])
 def test_a_crd_that_does_not_fit_is_named_and_waited_for(
     cluster: Cluster, outage: Outage, chart_values: list[str], make: Callable[[Cluster, Object], None], said: str
 ) -> None:
@@ -35,10 +36,7 @@ def test_a_crd_that_does_not_fit_is_named_and_waited_for(
     missing(cluster, {})
     environment.create_namespace(cluster, NAMESPACE)
     make(cluster, yaml.safe_load(CRD_FILE.read_text()))
-    cluster.run(
-        "helm", "install", "operator", str(environment.CHART), "--namespace", NAMESPACE, *chart_values,
-        "--set", "crds.install=false", "--set", f"watch.namespace={NAMESPACE}",
-    )  # fmt: skip
+    environment.install_namespaced_operator(cluster, NAMESPACE, *chart_values, wait=False)
     selector = "app.kubernetes.io/instance=operator"
     cluster.until_some("pods", NAMESPACE, selector, lambda pod: pod["status"]["phase"] == "Running")
     assert said in first_line_with(cluster, "CRD")
@@ -50,8 +48,10 @@ def test_a_crd_that_does_not_fit_is_named_and_waited_for(
 
 def first_line_with(cluster: Cluster, word: str) -> str:
     """Follow the operator's log until a line has the word."""
-    log = cluster.run(
-        "timeout", "30", "sh", "-c",
-        f"kubectl -n {NAMESPACE} logs -f deployment/operator-imageclassifier-operator | grep -m1 {word}",
-    )  # fmt: skip
-    return log.stdout
+    command = ["timeout", "30", "kubectl", "--kubeconfig", str(cluster.kubeconfig), "-n", NAMESPACE, "logs", "-f",
+               f"deployment/{environment.OPERATOR}"]  # fmt: skip
+    with Popen(command, stdout=PIPE, text=True) as process:
+        assert process.stdout is not None
+        found = next((line for line in process.stdout if word in line), "")
+        process.terminate()
+    return found

@@ -1,51 +1,51 @@
 """A deleted object leaves nothing behind, however it is deleted."""
 
-from contextlib import AbstractContextManager, nullcontext
+import threading
+from contextlib import nullcontext
 
 import pytest
 
+from tests.e2e import environment
 from tests.e2e.classifiers import classifier, has, ingress, picture, ready
 from tests.e2e.cluster import CHILD_KINDS, Cluster
 from tests.e2e.environment import without_operator
 
 SETTLED = 3
-"""Seconds of watching after everything is gone: long enough for an operator to make again what it shouldn't."""
+"""Seconds of waiting after everything is gone: long enough for an operator to make again what it shouldn't."""
 
 
-def start(cluster: Cluster, namespace: str) -> None:
-    cluster.apply(classifier("photos", namespace, route=ingress("photos", namespace)))
-    cluster.until("imageclassifiers", namespace, "photos", ready)
+def start(cluster: Cluster, *namespaces: str) -> None:
+    cluster.apply(*(classifier("photos", each, route=ingress("photos", each)) for each in namespaces))
+    for each in namespaces:
+        cluster.until("imageclassifiers", each, "photos", ready)
 
 
-def nothing_is_left(cluster: Cluster, namespace: str) -> None:
-    for kind in ("imageclassifiers", *CHILD_KINDS):
-        selector = "imageclassifier.dev/classifier=photos" if kind in CHILD_KINDS else ""
-        cluster.until_none(kind, namespace, selector)
-    with cluster.record(namespace, "deployments", "services", "configmaps", "ingresses") as recording:
-        next(cluster.watch("imageclassifiers", namespace, "0", SETTLED), None)
-    made = [event.name for event in recording.events if event.name.startswith("photos")]
-    assert not made
-
-
-def operator_state(cluster: Cluster, state: str) -> AbstractContextManager[None]:
-    return without_operator(cluster) if state == "down" else nullcontext()
-
-
-@pytest.mark.parametrize("state", ["up", "down"])
-@pytest.mark.parametrize("cascade", ["background", "foreground"])
-def test_a_deleted_object_leaves_nothing(operator: Cluster, namespace: str, cascade: str, state: str) -> None:
-    start(operator, namespace)
-    with operator_state(operator, state):
-        operator.kubectl("-n", namespace, "delete", "ic/photos", f"--cascade={cascade}", "--timeout=30s")
-        nothing_is_left(operator, namespace)
-    nothing_is_left(operator, namespace)
+def nothing_is_left(cluster: Cluster, *namespaces: str) -> None:
+    for namespace in namespaces:
+        cluster.until_none("imageclassifiers", namespace, "")
+        for kind in CHILD_KINDS:
+            cluster.until_none(kind, namespace, "imageclassifier.dev/classifier=photos")
+    # What is looked for is what does not come: nothing but time shows it.
+    threading.Event().wait(SETTLED)
+    for namespace in namespaces:
+        assert not cluster.children(namespace, "photos")
 
 
 @pytest.mark.parametrize("state", ["up", "down"])
-def test_a_deleted_namespace_ends(operator: Cluster, namespace: str, state: str) -> None:
-    start(operator, namespace)
-    with operator_state(operator, state):
-        operator.kubectl("delete", "namespace", namespace, "--timeout=60s")
+def test_a_deleted_object_or_namespace_leaves_nothing(operator: Cluster, namespace: str, state: str) -> None:
+    foreground, ended = f"{namespace}-f", f"{namespace}-e"
+    for each in (foreground, ended):
+        environment.create_namespace(operator, each)
+    start(operator, namespace, foreground, ended)
+    with without_operator(operator) if state == "down" else nullcontext():
+        operator.kubectl("delete", "namespace", ended, "--wait=false")
+        operator.kubectl("-n", namespace, "delete", "ic/photos", "--cascade=background", "--timeout=30s")
+        operator.kubectl("-n", foreground, "delete", "ic/photos", "--cascade=foreground", "--timeout=30s")
+        nothing_is_left(operator, namespace, foreground)
+        operator.kubectl("wait", "--for=delete", f"namespace/{ended}", "--timeout=60s")
+    if state == "down":
+        nothing_is_left(operator, namespace, foreground)
+    operator.kubectl("delete", "namespace", foreground, "--wait=false")
 
 
 @pytest.mark.parametrize("cascade", ["background", "foreground"])

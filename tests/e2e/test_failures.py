@@ -1,6 +1,6 @@
 """What a user can mend is named soon, while the old revision answers; and mending it is all it takes."""
 
-import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -8,9 +8,10 @@ from tests.e2e import environment
 from tests.e2e.classifiers import classifier, condition, has, host, in_image, ingress, picture, ready
 from tests.e2e.cluster import Cluster, Event, Object, Recording
 from tests.e2e.load import Load
+from tests.e2e.outage import Outage
 
+NAMESPACE = "failures"
 NAMED_WITHIN = 10
-REVISION = "imageclassifier.dev/revision"
 
 FAILURES: dict[str, tuple[Object, str, str]] = {
     "model not there": ({"model": {"uri": f"{environment.FILES}/missing.onnx"}}, "ModelNotFound", "missing.onnx"),
@@ -28,33 +29,59 @@ FAILURES: dict[str, tuple[Object, str, str]] = {
     ),
     "not a model": ({"model": {"uri": in_image("labels.txt")}}, "ModelInvalid", ""),
     "no node takes it": ({"pod": {"nodeSelector": {"disk": "ssd"}}}, "Unschedulable", "node"),
-    "out of memory": ({"runtime": {"resources": {"limits": {"memory": "24Mi"}}}}, "OutOfMemory", ""),
+    "out of memory": (
+        {"runtime": {"resources": {"limits": {"memory": "24Mi"}, "requests": {"memory": "24Mi"}}}},
+        "OutOfMemory", "memory",
+    ),
 }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def served(cluster: Cluster, outage: Outage, chart_values: list[str]) -> Iterator[str]:
+    """A namespace with an operator of its own, in which `photos` is served."""
+    with environment.a_namespace(cluster, NAMESPACE):
+        environment.install_namespaced_operator(cluster, NAMESPACE, *chart_values)
+        cluster.apply(good())
+        cluster.until("imageclassifiers", NAMESPACE, "photos", has("RouteReady", "True"))
+        yield NAMESPACE
+
+
+@pytest.fixture
+def answering(cluster: Cluster, served: str) -> str:
+    """The same, with `photos` ready."""
+    mend(cluster)
+    cluster.until("imageclassifiers", served, "photos", ready)
+    return served
+
+
+def good() -> Object:
+    return classifier("photos", NAMESPACE, route=ingress("photos", NAMESPACE))
+
+
+def mend(cluster: Cluster) -> None:
+    whole = [{"op": "replace", "path": "/spec", "value": good()["spec"]}]
+    cluster.patch("imageclassifiers", NAMESPACE, "photos", whole)
 
 
 @pytest.mark.parametrize(("change", "reason", "said"), FAILURES.values(), ids=list(FAILURES))
 def test_a_failure_is_named_while_the_old_revision_answers_and_mending_is_enough(
-    operator: Cluster, namespace: str, authority: environment.Authority, change: Object, reason: str, said: str
+    cluster: Cluster, answering: str, change: Object, reason: str, said: str
 ) -> None:
-    good = classifier("photos", namespace, route=ingress("photos", namespace))
-    operator.apply(good)
-    operator.until("imageclassifiers", namespace, "photos", ready)
-    operator.until("imageclassifiers", namespace, "photos", has("RouteReady", "True"))
     with (
-        operator.record(namespace, "pods", "imageclassifiers") as recording,
-        Load(f"{environment.INGRESS}/api/v1/predict", host("photos", namespace), picture("red")) as load,
+        cluster.record(answering, "pods", "imageclassifiers") as recording,
+        Load(f"{environment.INGRESS}/api/v1/predict", host("photos", answering), picture("red")) as load,
     ):
-        operator.patch("imageclassifiers", namespace, "photos", {"spec": change})
-        found = operator.until("imageclassifiers", namespace, "photos", has("Ready", "False", reason))
+        cluster.patch("imageclassifiers", answering, "photos", {"spec": change})
+        found = cluster.until("imageclassifiers", answering, "photos", has("Ready", "False", reason))
+    assert found is not None
     assert said in condition(found, "Ready")["message"]
     assert condition(found, "ModelServed")["status"] == "True"
-    assert found is not None
     assert found["status"]["lastFailure"]["reason"] == reason
     assert not load.failures
     delay = named(recording, reason).seen - first_sign(recording).seen
     assert delay <= NAMED_WITHIN, f"named {delay:.1f} s after its first sign"
-    operator.kubectl("-n", namespace, "replace", "-f", "-", stdin=json.dumps(good))
-    operator.until("imageclassifiers", namespace, "photos", ready)
+    mend(cluster)
+    cluster.until("imageclassifiers", answering, "photos", ready)
 
 
 def named(recording: Recording, reason: str) -> Event:
@@ -62,10 +89,10 @@ def named(recording: Recording, reason: str) -> Event:
 
 
 def first_sign(recording: Recording) -> Event:
-    """Return the first event in which a pod of the new revision showed that something is wrong."""
+    """Return the first event in which a pod that came with the change showed that something is wrong."""
     pods = recording.of("pods")
-    old = pods[0].object["metadata"]["labels"][REVISION]
-    return next(e for e in pods if e.object["metadata"]["labels"][REVISION] != old and shows_trouble(e.object))
+    there_before = {event.name for event in pods if event.seen == pods[0].seen}
+    return next(event for event in pods if event.name not in there_before and shows_trouble(event.object))
 
 
 def shows_trouble(pod: Object) -> bool:
@@ -79,21 +106,29 @@ def shows_trouble(pod: Object) -> bool:
     )
 
 
-def test_a_first_revision_that_fails_is_named_too(
-    operator: Cluster, namespace: str, authority: environment.Authority
-) -> None:
-    operator.apply(classifier("photos", namespace, model={"uri": f"{authority.url}/missing.onnx"}))
-    found = operator.until("imageclassifiers", namespace, "photos", has("Ready", "False", "ModelNotFound"))
+def test_a_first_revision_that_fails_is_named_too(cluster: Cluster, served: str) -> None:
+    first = "first"
+    cluster.apply(classifier(first, served, model={"uri": f"{environment.FILES}/missing.onnx"}))
+    found = cluster.until("imageclassifiers", served, first, has("Ready", "False", "ModelNotFound"))
     assert condition(found, "ModelServed")["status"] == "False"
-    operator.apply(classifier("photos", namespace, model={"uri": f"{authority.url}/rgb.onnx"}))
-    operator.until("imageclassifiers", namespace, "photos", ready)
+    cluster.apply(classifier(first, served, model={"uri": f"{environment.FILES}/model.onnx"}))
+    cluster.until("imageclassifiers", served, first, ready)
 
 
-def test_a_namespace_that_takes_no_pods_is_told(operator: Cluster, namespace: str) -> None:
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": namespace}}
-    operator.apply({**quota, "spec": {"hard": {"pods": "0"}}})
-    operator.apply(classifier("photos", namespace))
-    found = operator.until("imageclassifiers", namespace, "photos", has("Ready", "False", "PodsForbidden"), within=20)
+def test_a_namespace_that_takes_no_more_pods_is_told(cluster: Cluster, served: str) -> None:
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": served}}
+    cluster.apply({**quota, "spec": {"hard": {"pods": "0"}}})
+    cluster.until("resourcequotas", served, "none", lambda found: "hard" in (found or {}).get("status", {}))
+    cluster.apply(classifier("forbidden", served))
+    found = cluster.until("imageclassifiers", served, "forbidden", has("Ready", "False", "PodsForbidden"), within=20)
     assert "quota" in condition(found, "Ready")["message"]
-    operator.kubectl("-n", namespace, "delete", "resourcequota/none")
-    operator.until("imageclassifiers", namespace, "photos", ready)
+    cluster.kubectl("-n", served, "delete", "resourcequota/none")
+    cluster.until("imageclassifiers", served, "forbidden", ready)
+
+
+def test_a_spec_that_only_the_operator_can_judge_is_named(cluster: Cluster, served: str) -> None:
+    cluster.apply(classifier("odd", served, limits={"bytes": "1.5"}))
+    found = cluster.until("imageclassifiers", served, "odd", has("Ready", "False", "SpecInvalid"), within=10)
+    assert "spec.limits.bytes" in condition(found, "Ready")["message"]
+    cluster.patch("imageclassifiers", served, "odd", {"spec": {"replicas": 0, "limits": {"bytes": "1Mi"}}})
+    cluster.until("imageclassifiers", served, "odd", has("Ready", "False", "ScaledToZero"), within=10)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -15,17 +16,16 @@ OPERATOR = ("imageclassifier_reconciles_total", "imageclassifier_reconcile_durat
 
 
 @pytest.fixture(scope="module")
-def watched(operator: Cluster) -> str:
+def watched(operator: Cluster) -> Iterator[str]:
     """A namespace with a classifier that has answered once, and a Prometheus."""
-    name = "metrics"
-    environment.create_namespace(operator, name)
-    operator.apply(classifier("photos", name))
-    manifest = (environment.HERE / "in_cluster" / "prometheus.yaml").read_text().replace("NAMESPACE", name)
-    operator.kubectl("-n", name, "apply", "-f", "-", stdin=manifest)
-    operator.kubectl("-n", name, "wait", "pod/prometheus", "--for=condition=Ready", "--timeout=60s")
-    operator.until("imageclassifiers", name, "photos", ready)
-    operator.predict(name, "photos", picture("red"))
-    return name
+    with environment.a_namespace(operator, "metrics") as name:
+        operator.apply(classifier("photos", name))
+        manifest = (environment.HERE / "in_cluster" / "prometheus.yaml").read_text().replace("NAMESPACE", name)
+        operator.kubectl("-n", name, "apply", "-f", "-", stdin=manifest)
+        operator.kubectl("-n", name, "wait", "pod/prometheus", "--for=condition=Ready", "--timeout=60s")
+        operator.until("imageclassifiers", name, "photos", ready)
+        operator.predict(name, "photos", picture("red"))
+        yield name
 
 
 def query(cluster: Cluster, namespace: str, expression: str) -> list[Object]:

@@ -4,20 +4,21 @@ import base64
 import json
 from collections.abc import Callable
 
-from tests.e2e.classifiers import COLOURS, classifier, condition, has, picture, ready, tiny_model
+from tests.e2e.classifiers import classifier, condition, has, picture, ready
 from tests.e2e.cluster import Cluster, Object
 from tests.e2e.sinks import MANAGED, await_sinks, run_in_mlflow
+from tests.tiny_model import COLOURS, build_model
 
 MODEL = "colours"
 ALIAS = f"models:/{MODEL}@champion"
 RESOLVED_WITHIN = 90
-ORDERS = {"1": (0, 1, 2), "2": (2, 1, 0)}
-"""The order of a version's outputs: the second one takes red for blue."""
+FACTORS = {"1": 10.0, "2": -10.0}
+"""By what a version multiplies its means: the second one likes best what there is least of, and takes red for green."""
 
 
 def publish(cluster: Cluster, namespace: str) -> None:
     """Put two versions of a model into the store, register them, and have the alias name the first."""
-    contents = {version: base64.b64encode(tiny_model(order)).decode() for version, order in ORDERS.items()}
+    contents = {version: base64.b64encode(build_model(factor=factor)).decode() for version, factor in FACTORS.items()}
     labels = "\n".join(COLOURS)
     script = f"""
 import base64
@@ -76,7 +77,7 @@ def test_an_alias_is_resolved_once_a_revision_and_a_moved_one_is_told_and_taken_
     found = operator.until("imageclassifiers", namespace, "photos", ready, within=RESOLVED_WITHIN)
     assert found is not None
     assert found["status"]["model"]["version"] == "2"
-    assert seen(operator, namespace) == "blue"
+    assert seen(operator, namespace) == "green"
 
     operator.patch("imageclassifiers", namespace, "photos", {"spec": {"model": {"uri": f"models:/{MODEL}@nobody",
                    "labels": {"uri": f"models:/{MODEL}@nobody/labels.txt"}}}})  # fmt: skip
@@ -84,7 +85,7 @@ def test_an_alias_is_resolved_once_a_revision_and_a_moved_one_is_told_and_taken_
     found = operator.until("imageclassifiers", namespace, "photos", failed, within=RESOLVED_WITHIN)
     assert "Registered model alias nobody not found" in condition(found, "Ready")["message"]
     assert condition(found, "ModelServed")["status"] == "True"
-    assert seen(operator, namespace) == "blue"
+    assert seen(operator, namespace) == "green"
 
 
 def test_an_s3_address_is_fetched_with_the_stores_credentials_and_a_wrong_one_told_in_its_words(

@@ -12,7 +12,7 @@ SETTLED_WITHIN = 60
 
 def test_three_minutes_of_failures_lose_nothing(cluster: Cluster, outage: Outage) -> None:
     outage.join()
-    assert outage.operator.poll() is None, outage.log.read_text()[-4000:]
+    assert outage.operator.poll() is None, "the operator ended"
     assert outage.proxy.failed > 100
     assert outage.proxy.cut > 10
     for name, top_k in story.LEFT.items():

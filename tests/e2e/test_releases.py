@@ -1,6 +1,7 @@
 """Releases of the chart: upgraded, uninstalled, installed under another name, two side by side."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,11 @@ OTHER = "other"
 
 
 @pytest.fixture(scope="module")
-def served(operator: Cluster) -> str:
-    name = "releases"
-    environment.create_namespace(operator, name)
-    operator.apply(classifier("photos", name))
-    operator.until("imageclassifiers", name, "photos", ready)
-    return name
+def served(operator: Cluster) -> Iterator[str]:
+    with environment.a_namespace(operator, "releases") as name:
+        operator.apply(classifier("photos", name))
+        operator.until("imageclassifiers", name, "photos", ready)
+        yield name
 
 
 def pods(cluster: Cluster, namespace: str) -> list[Object]:
@@ -75,12 +75,16 @@ def test_uninstalling_leaves_the_classifiers_serving_and_another_name_takes_them
     assert "CustomResourceDefinition" in operator.run("helm", "get", "manifest", OTHER, "-n", "elsewhere").stdout
 
 
+@pytest.fixture
+def teams(cluster: Cluster) -> Iterator[tuple[str, str]]:
+    with environment.a_namespace(cluster, "team-a") as one, environment.a_namespace(cluster, "team-b") as other:
+        yield one, other
+
+
 def test_two_releases_of_one_namespace_each_stand_side_by_side(
-    cluster: Cluster, outage: Outage, chart_values: list[str]
+    cluster: Cluster, outage: Outage, teams: tuple[str, str], chart_values: list[str]
 ) -> None:
-    teams = ("team-a", "team-b")
     for team in teams:
-        environment.create_namespace(cluster, team)
         environment.install_namespaced_operator(cluster, team, *chart_values)
     cluster_scoped = cluster.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
     assert "imageclassifier-operator" not in cluster_scoped
@@ -88,10 +92,10 @@ def test_two_releases_of_one_namespace_each_stand_side_by_side(
         cluster.apply(classifier("photos", team))
     for team in teams:
         cluster.until("imageclassifiers", team, "photos", ready)
-    cluster.run("helm", "uninstall", "operator", "--namespace", "team-a", "--wait")
+    cluster.run("helm", "uninstall", "operator", "--namespace", teams[0], "--wait")
     for team in teams:
         cluster.patch("imageclassifiers", team, "photos", {"spec": {"topK": 1}})
-    cluster.until("imageclassifiers", "team-b", "photos", ready)
-    assert len(cluster.predict("team-a", "photos", picture("red"))["predictions"]) == 3
-    logs = cluster.kubectl("-n", "team-b", "logs", "deployment/operator-imageclassifier-operator")
+    cluster.until("imageclassifiers", teams[1], "photos", ready)
+    assert len(cluster.predict(teams[0], "photos", picture("red"))["predictions"]) == 3
+    logs = cluster.kubectl("-n", teams[1], "logs", f"deployment/{environment.OPERATOR}")
     assert "forbidden" not in logs.lower()

@@ -1,6 +1,6 @@
 """What somebody else does to a classifier's children, and what becomes of the operator itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,14 +14,13 @@ MENDED_WITHIN = 5
 
 
 @pytest.fixture(scope="module")
-def served(operator: Cluster) -> str:
+def served(operator: Cluster) -> Iterator[str]:
     """A namespace in which `photos` is served, for tests that leave it as they found it."""
-    name = "repair"
-    environment.create_namespace(operator, name)
-    operator.apply(classifier("photos", name, route=ingress("photos", name)))
-    operator.until("imageclassifiers", name, "photos", ready)
-    operator.until("imageclassifiers", name, "photos", has("Progressing", "True"))
-    return name
+    with environment.a_namespace(operator, "repair") as name:
+        operator.apply(classifier("photos", name, route=ingress("photos", name)))
+        operator.until("imageclassifiers", name, "photos", ready)
+        operator.until("imageclassifiers", name, "photos", has("Progressing", "True"))
+        yield name
 
 
 @pytest.mark.parametrize("kind", ["deployments", "services", "ingresses", "serviceaccounts", "configmaps"])

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from tests.e2e import environment
-from tests.e2e.classifiers import COLOURS, classifier, condition, has, host, in_image, ingress, merged, picture, ready
+from tests.e2e.classifiers import classifier, condition, has, host, in_image, ingress, merged, picture, ready
 from tests.e2e.cluster import Cluster
 from tests.e2e.environment import Authority
 from tests.e2e.load import await_route
+from tests.tiny_model import COLOURS
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +40,7 @@ def test_an_ingress_path_is_stripped(operator: Cluster, namespace: str) -> None:
 
 
 def test_a_model_and_labels_behind_https_are_served(operator: Cluster, namespace: str, authority: Authority) -> None:
-    model = {"uri": f"{authority.url}/rgb.onnx", "labels": {"inline": None, "uri": f"{authority.url}/labels.txt"}}
+    model = {"uri": f"{authority.url}/model.onnx", "labels": {"inline": None, "uri": f"{authority.url}/labels.txt"}}
     operator.apply(classifier("photos", namespace, model=model))
     operator.until("imageclassifiers", namespace, "photos", ready)
     assert operator.predict(namespace, "photos", picture("green"))["predictions"][0]["label"] == "green"
@@ -56,14 +57,13 @@ def test_labels_of_a_configmap_are_served(operator: Cluster, namespace: str) -> 
 
 
 def test_the_same_name_in_two_namespaces_is_two_classifiers(operator: Cluster, namespace: str) -> None:
-    other = f"{namespace[:40]}-other"
-    environment.create_namespace(operator, other)
-    operator.apply(classifier("photos", namespace, topK=1), classifier("photos", other, topK=2))
-    for each, count in ((namespace, 1), (other, 2)):
-        operator.until("imageclassifiers", each, "photos", ready)
-        assert len(operator.predict(each, "photos", picture("red"))["predictions"]) == count
-    operator.kubectl("delete", "namespace", other, "--wait=false")
-    operator.until("deployments", other, "photos", lambda found: found is None)
+    with environment.a_namespace(operator, f"{namespace}-b") as other:
+        operator.apply(classifier("photos", namespace, topK=1), classifier("photos", other, topK=2))
+        for each, count in ((namespace, 1), (other, 2)):
+            operator.until("imageclassifiers", each, "photos", ready)
+            assert len(operator.predict(each, "photos", picture("red"))["predictions"]) == count
+        operator.kubectl("-n", other, "delete", "ic/photos")
+        operator.until("deployments", other, "photos", lambda found: found is None)
     assert ready(operator.get("imageclassifiers", namespace, "photos"))
     assert len(operator.predict(namespace, "photos", picture("red"))["predictions"]) == 1
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-ALTERNATING = itertools.cycle(["/rgb.onnx", "/bgr.onnx"])
+ALTERNATING = itertools.cycle(["/model.onnx", "/other.onnx"])
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):

@@ -14,13 +14,9 @@ def main() -> None:
     """Arguments: the URL, the picture's file."""
     url, picture = sys.argv[1], Path(sys.argv[2]).read_bytes()
     ended = threading.Event()
-
-    def await_end() -> None:
-        sys.stdin.read()
-        ended.set()
-
-    threading.Thread(target=await_end, daemon=True).start()
-    failures, answered = [], 0
+    threading.Thread(target=await_end, args=(ended,), daemon=True).start()
+    failures: list[str] = []
+    answered = 0
     while not ended.wait(INTERVAL):
         try:
             with urllib.request.urlopen(urllib.request.Request(url, data=picture), timeout=10) as answer:  # noqa: S310
@@ -32,6 +28,11 @@ def main() -> None:
             sys.stderr.write("started\n")
             sys.stderr.flush()
     sys.stdout.write(json.dumps({"answered": answered, "failures": failures}))
+
+
+def await_end(ended: threading.Event) -> None:
+    sys.stdin.read()
+    ended.set()
 
 
 if __name__ == "__main__":

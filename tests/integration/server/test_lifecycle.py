@@ -223,3 +223,13 @@ def test_files_of_images_are_found_in_a_folder(start: Start, tmp_path: Path) -> 
     server = start(f"--images={images}", model=model).wait_until_ready()
     with server.client() as client:
         assert client.post(PREDICT, content=make_image("green")).json()["predictions"][0]["label"] == "b"
+
+
+def test_nothing_is_reported_to_the_maker_of_onnx_runtime(start: Start, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    # With CI set it would keep quiet by itself.
+    server = start(environment={"HOME": str(home), "XDG_CACHE_HOME": str(home), "CI": ""}).wait_until_ready()
+    server.send(signal.SIGINT)
+    assert server.end() == 0
+    assert list(home.iterdir()) == []

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 from onnx import TensorProto
 
 from classifier_inference.classifier import LoadedClassifier, load_classifier
 from classifier_inference.document import parse_document
 from classifier_inference.model import are_probabilities, softmax
+from classifier_inference.runtime import onnxruntime
 from classifier_inference.sources import find_files, on_this_machine
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import yaml
 from PIL import Image
 
+from classifier_inference.runtime import onnxruntime
 from models.efficientnet_lite0 import STAGES, build_model, fetch_weights
 from models.sample import HERE, SHA256
 from models.torch_checkpoint import Array, read_checkpoint
