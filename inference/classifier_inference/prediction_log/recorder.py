@@ -128,7 +128,7 @@ class Recorder:
         taken = self._shipper.ship_folder(self._place.folder, self._owner, lambda: not self._stop.is_set())
         if self._stop.is_set():
             return True
-        if taken:
+        if not self._shipper.away:
             self._adopt()
             self._shipper.settle_unsure()
             self._keep_retention()

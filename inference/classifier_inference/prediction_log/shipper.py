@@ -44,12 +44,15 @@ class Shipper:
         self._heard_at = dict.fromkeys(Sink, 0.0)
         self._measured_at = 0.0
         self._fullness: SinkState | None = None
+        self.away = False
+        """Whether a store was away when a folder was shipped last; one that refuses a window alone is not."""
         self.shipped = shipped
         self.tracking = SinkState()
         self.storage = None if classifier.spec.storage.mode == "None" else SinkState()
 
     def ship_folder(self, folder: Path, owner: Owner, go_on: Callable[[], bool]) -> bool:
         """Ship a folder's sealed windows and delete them; return whether none is left."""
+        self.away = False
         for window in list_sealed(folder):
             if not go_on():
                 return False
@@ -60,6 +63,7 @@ class Shipper:
                 self._experiment = None
             except SinkError as error:
                 self._note(error, window)
+                self.away = True
                 return False
         return not list_sealed(folder)
 

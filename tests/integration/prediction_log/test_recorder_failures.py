@@ -158,6 +158,8 @@ def test_a_window_that_mlflow_refuses_holds_no_other_back(recording: Recording) 
     state = recording.wait_for_state(lambda state: state.tracking.ready is False)
     assert "Changing param values is not allowed" in state.tracking.message
     assert refused.id in str(next(recording.own.glob("*.sealed.jsonl")))
+    windows.append(write_window(recording.spool / "left", START + 300_000))
+    wait_until(lambda: not (recording.spool / "left").exists(), "a folder to be adopted")
     runs = recording.runs()
     assert {run.tags["imageclassifier.window"]: run.status for run in runs} == {
         refused.id: "RUNNING",
