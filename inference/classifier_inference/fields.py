@@ -18,11 +18,14 @@ from classifier_inference.duration import DURATION_PATTERN, parse_duration, rend
 from classifier_inference.quantity import QUANTITY_PATTERN, parse_quantity
 from classifier_inference.uri import ModelsUri, parse_uri
 
+WHOLE_LIMIT = 2**63 - 1
+"""Kubernetes' own. Python refuses to write down numbers of thousands of digits."""
+
 
 def _whole(text: str | int) -> int:
     value = parse_quantity(text)
-    if value != value.to_integral_value() or value <= 0:
-        raise ValueError(f"{text!r} must be a whole number over 0")
+    if value > WHOLE_LIMIT or value != value.to_integral_value() or value <= 0:
+        raise ValueError("must be a whole number over 0, and less than 2^63")
     return int(value)
 
 

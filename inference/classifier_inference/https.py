@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -62,7 +63,10 @@ def open_https(client: httpx2.Client, url: str) -> RemoteFile:
 
 def printable(url: str) -> str:
     """Return a URL without what may be secret: user, password, query and fragment."""
-    parsed = httpx2.URL(url)
+    try:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        return f"https://{urlsplit(url).hostname}/…"
     port = f":{parsed.port}" if parsed.port else ""
     host = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
     return f"{parsed.scheme}://{host}{port}{parsed.path}"

@@ -10,8 +10,13 @@ from classifier_inference.fields import Document, Label, ModelUri, Sha256, Uri, 
 class KeyRef(Document):
     """One key of a ConfigMap in the object's namespace."""
 
-    name: str = Field(min_length=1, max_length=253, description="The ConfigMap.")
-    key: str = Field(min_length=1, max_length=253, description="The key in its data.")
+    # The name becomes part of a path that the operator asks for with its own rights: `..` in it would lead elsewhere.
+    name: str = Field(
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        max_length=253,
+        description="The ConfigMap.",
+    )
+    key: str = Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253, description="The key in its data.")
 
 
 class Labels(Document):

@@ -184,5 +184,8 @@ def _translate(error: ApiError) -> ClusterError:
             return ConflictError(message)
         case 400 | 403 | 422:
             return RefusedError(message)
+        case 500 if message.startswith("failed to create typed patch object"):
+            # Said of what no server-side apply can be of, such as two variables of one name.
+            return RefusedError(message)
         case _:
             return ClusterError(message)

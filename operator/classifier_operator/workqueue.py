@@ -34,6 +34,7 @@ class WorkQueue:
         self._due: set[Key] = set()
         self._running: set[Key] = set()
         self._failures: dict[Key, int] = {}
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
 
     def add(self, key: Key) -> None:
         """See to it that the key is worked on from its start at least once after this call."""
@@ -50,12 +51,19 @@ class WorkQueue:
             self._due.discard(key)
             self._running.add(key)
             metrics.QUEUED.set(len(self._due))
+            self._forget_timer(key)
             delay = await self._attempt(key)
             self._running.discard(key)
             if key in self._due:
                 self._waiting.put_nowait(key)
             elif delay is not None:
-                asyncio.get_running_loop().call_later(delay, self.add, key)
+                self._timers[key] = asyncio.get_running_loop().call_later(delay, self.add, key)
+
+    def _forget_timer(self, key: Key) -> None:
+        """See to it that a key has one timer at most: else each trigger from outside would leave one more behind."""
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
 
     async def _attempt(self, key: Key) -> float | None:
         started = time.perf_counter()

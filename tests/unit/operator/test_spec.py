@@ -29,6 +29,13 @@ def test_every_field_but_the_model_and_its_labels_has_a_default() -> None:
             "spec.model.uri: 'ftp://host/model.onnx' has no",
         ),
         ({"model": MODEL | {"sha256": "abc"}}, "spec.model.sha256: "),
+        (
+            {"model": MODEL | {"labels": {"configMap": {"name": "../../other/configmaps/theirs", "key": "k"}}}},
+            "spec.model.labels.configMap.name: ",
+        ),
+        ({"model": MODEL | {"labels": {"configMap": {"name": "a?watch=1", "key": "k"}}}}, "labels.configMap.name: "),
+        ({"model": MODEL | {"labels": {"configMap": {"name": "..", "key": "k"}}}}, "labels.configMap.name: "),
+        (SPEC | {"limits": {"bytes": "9" * 5000}}, "spec.limits.bytes: must be a whole number"),
         ({"model": MODEL | {"labels": {}}}, "spec.model.labels: needs exactly one of uri, configMap, inline"),
         (SPEC | {"replicas": -1}, "spec.replicas: "),
         (SPEC | {"limits": {"bytes": "ten"}}, "spec.limits.bytes: 'ten' is not a quantity: write it as 10485760, 10Mi"),

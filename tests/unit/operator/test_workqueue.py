@@ -105,3 +105,23 @@ async def test_work_that_asks_to_come_back_does() -> None:
     queue.add(A)
     await run_until(queue, done)
     assert rounds == 2
+
+
+async def test_triggers_from_outside_do_not_make_a_key_come_back_more_often() -> None:
+    rounds = 0
+    done = asyncio.Event()
+
+    async def work(_key: Key) -> float | None:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 5:
+            asyncio.get_running_loop().call_later(0.2, done.set)
+        return 0.05 if rounds < 6 else None
+
+    queue = WorkQueue(work)
+    loop = asyncio.get_running_loop()
+    queue.add(A)
+    for number in range(1, 5):
+        loop.call_later(number * 0.01, queue.add, A)
+    await run_until(queue, done)
+    assert rounds == 6, "each trigger left a timer behind"
