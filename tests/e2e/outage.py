@@ -112,6 +112,8 @@ def _operator_environment(images: Images, folder: Path, url: str) -> dict[str, s
         "OPERATOR_WATCH_NAMESPACE": NAMESPACE,
         "OPERATOR_SERVER_IMAGE_CPU": images.server,
         "OPERATOR_SERVER_IMAGE_GPU": images.gpu,
+        "OPERATOR_MLFLOW_IMAGE": images.mlflow,
+        "OPERATOR_MINIO_IMAGE": "pgsty/minio:latest",
         "OPERATOR_METRICS_PORT": "19090",
         "OPERATOR_LIVENESS_PORT": "18081",
         "PYTHONPATH": f"{environment.ROOT}/operator:{environment.ROOT}/inference",
