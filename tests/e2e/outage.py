@@ -14,6 +14,7 @@ from tests.e2e.classifiers import classifier, has, ingress, ready
 from tests.e2e.cluster import Cluster, Object
 from tests.e2e.environment import Images
 from tests.e2e.faulty_proxy import FaultyProxy
+from tools.images import MINIO_REFERENCE
 
 NAMESPACE = "outage"
 SECONDS = 180
@@ -113,7 +114,7 @@ def _operator_environment(images: Images, folder: Path, url: str) -> dict[str, s
         "OPERATOR_SERVER_IMAGE_CPU": images.server,
         "OPERATOR_SERVER_IMAGE_GPU": images.gpu,
         "OPERATOR_MLFLOW_IMAGE": images.mlflow,
-        "OPERATOR_MINIO_IMAGE": "pgsty/minio:latest",
+        "OPERATOR_MINIO_IMAGE": MINIO_REFERENCE,
         "OPERATOR_METRICS_PORT": "19090",
         "OPERATOR_LIVENESS_PORT": "18081",
         "PYTHONPATH": f"{environment.ROOT}/operator:{environment.ROOT}/inference",
