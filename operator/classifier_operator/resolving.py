@@ -4,7 +4,7 @@ from typing import Any
 
 from classifier_inference.uri import ModelsUri
 from classifier_operator import pods, reasons
-from classifier_operator.children import ObstacleError, delete, is_owned, mend
+from classifier_operator.children import Mender, ObstacleError, delete, is_owned
 from classifier_operator.cluster import Cluster
 from classifier_operator.names import CLASSIFIER_LABEL, REQUEST_LABEL
 from classifier_operator.reasons import Problem
@@ -20,8 +20,9 @@ Object = dict[str, Any]
 class Resolver:
     """Turns addresses in MLflow's registry into versions, once a revision."""
 
-    def __init__(self, cluster: Cluster, settings: Settings, ca_bundle: str | None) -> None:
+    def __init__(self, cluster: Cluster, mender: Mender, settings: Settings, ca_bundle: str | None) -> None:
         self._cluster = cluster
+        self._mender = mender
         self._settings = settings
         self._ca_bundle = ca_bundle
 
@@ -81,7 +82,7 @@ class Resolver:
         identity = classifier.identity
         live = await self._cluster.get("Job", identity.namespace, wanted["metadata"]["name"])
         if live is None or not is_owned(live, identity):
-            await mend(self._cluster, identity, wanted, live)
+            await self._mender.mend(identity, wanted, live)
 
     async def _find_job(self, identity: Identity, request: str) -> Object | None:
         """Return the Job of a request; delete those of others, which nobody waits for any more."""

@@ -1,12 +1,15 @@
 """Models by their address in MLflow's registry: what is asked, by whom, and what becomes of the answer."""
 
 import json
-from typing import Any
+import time
+from typing import Any, cast
 
 import pytest
 
 from classifier_inference.uri import ModelsUri
-from classifier_operator.children import ObstacleError
+from classifier_operator.attempts import Attempts
+from classifier_operator.children import Mender, ObstacleError
+from classifier_operator.cluster import Cluster
 from classifier_operator.names import build_selector
 from classifier_operator.resolution import (
     Resolution,
@@ -242,8 +245,9 @@ class Memory:
         del self.jobs[live["metadata"]["name"]]
 
 
-def resolver_of(cluster: Memory) -> Resolver:
-    return Resolver(cluster, SETTINGS, None)  # type: ignore[arg-type]
+def resolver_of(memory: Memory) -> Resolver:
+    cluster = cast("Cluster", memory)
+    return Resolver(cluster, Mender(cluster, Attempts(time.monotonic)), SETTINGS, None)
 
 
 async def test_a_job_is_made_once_and_waited_for() -> None:
