@@ -30,7 +30,15 @@ from classifier_operator.resources.service import build_service
 from classifier_operator.resources.service_account import build_service_account
 from classifier_operator.rollout import decide_rollout, find_used_revisions
 from classifier_operator.settings import Settings
-from classifier_operator.spec import KIND, Identity, ImageClassifier, SpecError, parse_identity, parse_image_classifier
+from classifier_operator.spec import (
+    KIND,
+    Identity,
+    ImageClassifier,
+    SpecError,
+    check_labels,
+    parse_identity,
+    parse_image_classifier,
+)
 from classifier_operator.status import (
     Condition,
     Observation,
@@ -146,8 +154,8 @@ class Reconciler:
             missing = f"has no key {reference.key}" if found else "does not exist"
             raise ObstacleError(Problem(reasons.LABELS_NOT_FOUND, f"ConfigMap {reference.name} {missing}"))
         try:
-            return list(parse_labels(content.encode()))
-        except StartError as error:
+            return check_labels(parse_labels(content.encode()))
+        except (StartError, SpecError) as error:
             message = f"ConfigMap {reference.name}, key {reference.key}: {error}"
             raise ObstacleError(Problem(reasons.LABELS_INVALID, message)) from error
 

@@ -61,6 +61,17 @@ async def test_only_what_gives_no_sign_is_looked_at_each_second(
     assert ready_of(memory)[1] == reason
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("a" * 300, "labels.inline[0]: String should have at most 256"), ("a\n" * 25001, "at most 25000 items")],
+)
+async def test_labels_that_inline_would_be_refused_are_refused_in_a_config_map(content: str, said: str) -> None:
+    memory = Memory(object_of(**labels_in("labels")), labels_map(content))
+    await reconciler_of(memory).reconcile(KEY)
+    assert ready_of(memory)[1] == "LabelsInvalid"
+    assert said in ready_of(memory)[2]
+
+
 async def test_a_refused_child_is_told_at_once_and_comes_back_after_a_moment() -> None:
     memory = Memory(object_of())
     memory.fails = lambda verb, kind: ClusterError("exceeded quota") if (verb, kind) == ("apply", "Service") else None
