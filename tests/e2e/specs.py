@@ -102,7 +102,7 @@ def _values(schema: Object, name: str) -> st.SearchStrategy[Any]:
 
 
 def _texts(schema: Object, name: str) -> st.SearchStrategy[str]:
-    pattern = schema.get("pattern", "")
+    pattern = str(schema.get("pattern", ""))
     if name == "uri" and not pattern:
         return st.sampled_from(URIS)
     if "ms|s" in pattern:
