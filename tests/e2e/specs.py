@@ -109,11 +109,7 @@ def _texts(schema: Object, name: str) -> st.SearchStrategy[str]:
         return st.sampled_from(DURATIONS) | st.from_regex(pattern, fullmatch=True)
     drawn = st.sampled_from(TEXTS)
     # Python's regular expressions know no Unicode categories.
-    return (
-        drawn | st.from_regex(pattern, fullmatch=True)
-        if pattern and r"\p" not in pattern
-        else drawn
-    )
+    return drawn | st.from_regex(pattern, fullmatch=True) if pattern and r"\p" not in pattern else drawn
 
 
 def _change(base: Object, changes: list[tuple[Path, Any]]) -> Object:
