@@ -14,11 +14,11 @@ from classifier_operator.drift import Drift, Path
 from classifier_operator.reasons import Problem
 from classifier_operator.workqueue import Key
 
-FIRST_SECONDS = 0.2
+FIRST_SECONDS = 0.5
 LONGEST_SECONDS = 600.0
 LONGEST_REFUSED_SECONDS = 30.0
-CONTESTED_AFTER = 4
-"""As many mends of one kind in a row are no slip of a hand."""
+CONTESTED_AFTER = 3
+"""As many mends of one kind in a row are no slip of a hand; fewer wait for nothing."""
 _FORGOTTEN_AFTER = 60.0
 _NAMED_PATHS = 3
 
@@ -49,9 +49,14 @@ class _Streak:
     refusal: Problem | None
 
     @property
+    def contested(self) -> bool:
+        return self.refusal is None and self.count >= CONTESTED_AFTER
+
+    @property
     def pause(self) -> float:
-        longest = LONGEST_SECONDS if self.refusal is None else LONGEST_REFUSED_SECONDS
-        return min(FIRST_SECONDS * 2.0 ** (self.count - 1), longest)
+        if self.refusal is not None:
+            return min(FIRST_SECONDS * 2.0 ** (self.count - 1), LONGEST_REFUSED_SECONDS)
+        return min(FIRST_SECONDS * 2.0 ** (self.count - CONTESTED_AFTER), LONGEST_SECONDS) if self.contested else 0.0
 
     @property
     def due(self) -> float:

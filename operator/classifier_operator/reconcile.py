@@ -9,12 +9,11 @@ from typing import Any
 
 import structlog
 
-from classifier_inference.labels import parse_labels
-from classifier_inference.termination_log import StartError
 from classifier_operator import metrics, reasons
 from classifier_operator.attempts import Attempts
 from classifier_operator.children import Mender, ObstacleError, delete, is_owned
 from classifier_operator.cluster import Cluster, ClusterError, ConflictError, GoneError
+from classifier_operator.labels import fetch_labels
 from classifier_operator.log import LogKeeper
 from classifier_operator.log_status import describe_loss, summarise_lost
 from classifier_operator.names import CLASSIFIER_LABEL, REVISION_LABEL, build_selector
@@ -35,7 +34,6 @@ from classifier_operator.spec import (
     Identity,
     ImageClassifier,
     SpecError,
-    check_labels,
     parse_identity,
     parse_image_classifier,
 )
@@ -70,6 +68,7 @@ class Children:
     problem: Problem | None = None
     route: Condition | None = None
     resolved: Object | None = None
+    remark: str | None = None
 
 
 class Reconciler:
@@ -128,7 +127,7 @@ class Reconciler:
         made = Children()
         try:
             made.classifier = parse_image_classifier(body)
-            labels = await self._fetch_labels(made.classifier)
+            labels, made.remark = await fetch_labels(self._cluster, made.classifier, body.get("status", {}))
             made.classifier, found = await self._resolver.resolve(made.classifier, labels, body.get("status", {}))
             made.resolved = found.render() if found else None
             made.revision = build_revision(made.classifier, labels)
@@ -144,24 +143,9 @@ class Reconciler:
             await self._make_route(made.classifier, made)
         return made
 
-    async def _fetch_labels(self, classifier: ImageClassifier) -> list[str] | None:
-        reference = classifier.spec.model.labels.config_map
-        if reference is None:
-            return None
-        found = await self._cluster.get("ConfigMap", classifier.identity.namespace, reference.name)
-        content = (found or {}).get("data", {}).get(reference.key)
-        if content is None:
-            missing = f"has no key {reference.key}" if found else "does not exist"
-            raise ObstacleError(Problem(reasons.LABELS_NOT_FOUND, f"ConfigMap {reference.name} {missing}"))
-        try:
-            return check_labels(parse_labels(content.encode()))
-        except (StartError, SpecError) as error:
-            message = f"ConfigMap {reference.name}, key {reference.key}: {error}"
-            raise ObstacleError(Problem(reasons.LABELS_INVALID, message)) from error
-
     async def _make_pods(self, classifier: ImageClassifier, revision: Revision, made: Children) -> None:
         identity = classifier.identity
-        config_map_name = build_config_map_name(identity, revision)
+        config_map_name = build_config_map_name(identity, revision.name)
         account, config_map, service, deployment = await asyncio.gather(
             self._get("ServiceAccount", identity, identity.name),
             self._get("ConfigMap", identity, config_map_name),
@@ -220,6 +204,7 @@ class Reconciler:
             log=summarise_lost(previous, [*losses.values()]),
             resolved=made.resolved or (previous.get("resolved") if made.problem else None),
             contests=self._attempts.list_contested(key),
+            remark=made.remark,
         )
         if await self._replace_status(body, summarise_status(identity, seen, previous, now), now):
             self._log_keeper.settle(key, losses)

@@ -58,6 +58,8 @@ class Observation:
     """What MLflow's registry said that the model's address stands for."""
     contests: Sequence[str] = ()
     """Which mends others undo, a sentence each."""
+    remark: str | None = None
+    """What else is to be said of what answers."""
 
 
 def summarise_status(identity: Identity, seen: Observation, previous: Status, now: datetime) -> Status:
@@ -163,9 +165,8 @@ def _summarise_served(seen: Observation) -> Condition:
     served = seen.rollout.served
     if served is None:
         return Condition(reasons.MODEL_SERVED, "False", reasons.NOTHING_ANSWERS, "no pod is ready")
-    moved = describe_moved(seen.resolved or {})
-    message = f"version {served.version} answers" + (f"; {moved}" if moved else "")
-    return Condition(reasons.MODEL_SERVED, "True", reasons.ANSWERING, message)
+    said = [f"version {served.version} answers", describe_moved(seen.resolved or {}), seen.remark]
+    return Condition(reasons.MODEL_SERVED, "True", reasons.ANSWERING, "; ".join(filter(None, said)))
 
 
 def _summarise_progress(seen: Observation) -> Condition:

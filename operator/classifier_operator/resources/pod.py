@@ -67,7 +67,7 @@ def build_pod_template(
             ],
             "containers": [_build_server(classifier, settings)],
             "volumes": [
-                {"name": "spec", "configMap": {"name": build_config_map_name(identity, revision)}},
+                {"name": "spec", "configMap": {"name": build_config_map_name(identity, revision.name)}},
                 {"name": "model", "emptyDir": {}},
                 restricted.TMP_VOLUME,
                 *([build_spool_volume(classifier)] if classifier.logs else []),

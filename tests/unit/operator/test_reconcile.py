@@ -72,6 +72,33 @@ async def test_labels_that_inline_would_be_refused_are_refused_in_a_config_map(c
     assert said in ready_of(memory)[2]
 
 
+async def test_labels_that_are_gone_stop_neither_repairs_nor_scaling_but_a_change_of_the_pods() -> None:
+    memory = Memory(object_of(**labels_in("labels")), labels_map("cat\ndog"))
+    reconciler = reconciler_of(memory)
+    await reconciler.reconcile(KEY)
+    document = revision_of(memory)
+    del memory.objects["ConfigMap", "labels"]
+    del memory.objects["Service", "photos"]
+    memory.objects[KIND, "photos"]["spec"]["replicas"] = 3
+    await reconciler.reconcile(KEY)
+    assert ready_of(memory)[1] == "Starting"
+    assert ("Service", "photos") in memory.objects
+    assert memory.objects["Deployment", "photos"]["spec"]["replicas"] == 3
+    assert revision_of(memory) == document
+    memory.objects[KIND, "photos"]["spec"]["topK"] = 3
+    assert await reconciler.reconcile(KEY) == RETRY_SECONDS
+    assert ready_of(memory)[1:] == ("LabelsNotFound", "ConfigMap labels does not exist")
+    memory.objects["ConfigMap", "labels"] = labels_map("cat\ndog")
+    await reconciler.reconcile(KEY)
+    assert ready_of(memory)[1] == "Starting"
+    assert revision_of(memory) != document
+
+
+def revision_of(memory: Memory) -> str:
+    template = memory.objects["Deployment", "photos"]["spec"]["template"]
+    return str(template["metadata"]["labels"]["imageclassifier.dev/revision"])
+
+
 async def test_a_refused_child_is_told_at_once_and_comes_back_after_a_moment() -> None:
     memory = Memory(object_of())
     memory.fails = lambda verb, kind: ClusterError("exceeded quota") if (verb, kind) == ("apply", "Service") else None
