@@ -152,6 +152,9 @@ class Limits(Document):
         max_length=6,
         description="What is taken; the rest gets 415. Default: [jpeg, png, webp].",
     )
+    batch: int = Field(
+        default=16, ge=1, le=1000, description="Images that one request may have; more get 413. Default: 16."
+    )
     queue: int = Field(default=64, ge=1, le=10000, description="Requests that may wait; more get 429. Default: 64.")
 
 

@@ -148,7 +148,16 @@ def test_every_problem_is_documented_where_it_is_met(client: httpx2.Client) -> N
     assert list_problems(predict) == {kind.slug for kind in Kind} - of_runs - of_no_route
     assert of_runs == {slug for route in tracking for slug in list_problems(route)} & of_runs
     assert set(predict["requestBody"]["content"]) >= {"application/json", "multipart/form-data", "image/*"}
-    named = {"InferenceInput", "InferenceResponse", "PredictionResult", "Problem", "Health"}
+    named = {
+        "InferenceInput",
+        "InferenceResponse",
+        "InferenceResults",
+        "IndexedAnswer",
+        "IndexedProblem",
+        "PredictionResult",
+        "Problem",
+        "Health",
+    }
     named |= {"PredictionLogRequest", "MLflowLogResponse", "MLflowRunResponse"}
     assert named <= set(schema["components"]["schemas"])
     assert resolve(schema, "PredictionLogRequest")["properties"]["predictions"]["maxItems"] == 1000
