@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e import environment
-from tests.e2e.classifiers import classifier, condition, has, ingress, ready
+from tests.e2e.classifiers import classifier, condition, has, ingress, is_ready, ready
 from tests.e2e.cluster import Cluster, Object
 
 NAMESPACE = "pressure"
+OF_PHOTOS = "imageclassifier.dev/classifier=photos"
 EDITS = 30
 
 
@@ -26,18 +27,19 @@ def test_of_many_changes_in_a_row_the_last_one_is_served(operator: Cluster, serv
     for number in range(EDITS):
         operator.patch("imageclassifiers", served, "photos", {"spec": {"topK": number + 1}})
     operator.until("imageclassifiers", served, "photos", ready, within=120)
-    (revision,) = operator.find("configmaps", served, "imageclassifier.dev/classifier=photos")
+    (revision,) = operator.find("configmaps", served, OF_PHOTOS)
     assert json.loads(revision["data"]["classifier.json"])["spec"]["topK"] == EDITS
 
 
 def test_an_evicted_pod_is_replaced(operator: Cluster, served: str) -> None:
-    (pod,) = operator.children(served, "photos")["pods"]
+    # Those of former revisions may still be ending.
+    (pod,) = [each["metadata"]["name"] for each in operator.find("pods", served, OF_PHOTOS) if is_ready(each)]
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": served}}
     operator.kubectl("create", "--raw", f"/api/v1/namespaces/{served}/pods/{pod}/eviction", "-f", "-",
                      stdin=json.dumps(eviction))  # fmt: skip
     operator.until("imageclassifiers", served, "photos", has("Ready", "False"), within=20)
     operator.until("imageclassifiers", served, "photos", ready, within=90)
-    assert operator.children(served, "photos")["pods"] != [pod]
+    assert [pod] != [each["metadata"]["name"] for each in operator.find("pods", served, OF_PHOTOS) if is_ready(each)]
 
 
 def test_a_quota_that_keeps_replicas_out_is_told_while_the_others_answer(operator: Cluster, served: str) -> None:
