@@ -103,13 +103,13 @@ class Attempts:
         self._waiting -= waiting
         return min((max(self._streaks[child].due - self._clock(), 0) for child in waiting), default=None)
 
-    def list_contested(self, owner: Key) -> list[str]:
-        """Return, a sentence each, which mends of an owner's children others undo."""
+    def list_contested(self, owner: Key, name: str | None = None) -> list[str]:
+        """Return, a sentence each, which mends of an owner's children (all, or those of a name) others undo."""
         now = self._clock()
         return [
             describe_contest(child, streak.attempt)
             for child, streak in sorted(self._streaks.items(), key=lambda item: (item[0].kind, item[0].name))
-            if child.owner == owner and streak.refusal is None and streak.count >= CONTESTED_AFTER and now < streak.end
+            if child.owner == owner and name in (None, child.name) and streak.contested and now < streak.end
         ]
 
     def forget(self, owner: Key) -> None:

@@ -53,6 +53,8 @@ class SharedReconciler:
                 self._note(namespace, name, problem, sharing.users.get(name, []))
             if sharing.complete:
                 await self._delete_unused(namespace, set(sharing.wanted))
+            if not sharing.wanted:
+                self._attempts.forget(Key(namespace))
         except GoneError:
             return None
         problems = (self._problems.get((namespace, name)) for name in sharing.wanted)
@@ -90,7 +92,8 @@ class SharedReconciler:
             await self._mender.mend_shared(wanted, stateful_set)
         except ObstacleError as obstacle:
             return obstacle.problem
-        return problem
+        contested = self._attempts.list_contested(Key(namespace), metadata["name"])
+        return problem or (Problem(reasons.CONTESTED, "; ".join(contested)) if contested else None)
 
     def _note(self, namespace: str, name: str, problem: Problem | None, users: list[str]) -> None:
         key = (namespace, name)

@@ -135,12 +135,17 @@ def _find_obstacle(seen: Observation, previous: Status) -> Problem | None:
         return differing
     if rollout.ready and not others:
         return None
-    failed = _first(map(pods.find_problem, rollout.current)) or _find_replica_failure(seen.deployment)
+    failed = _find_failed(seen)
     if failed is not None:
         return failed
     if others:
         return Problem(reasons.ROLLING_OUT, "pods of another template have not ended yet")
     return Problem(reasons.STARTING, "no pod is ready yet")
+
+
+def _find_failed(seen: Observation) -> Problem | None:
+    """Return why a pod of the present template isn't ready, or isn't there."""
+    return _first(map(pods.find_problem, seen.rollout.current)) or _find_replica_failure(seen.deployment)
 
 
 def _find_differing_digest(seen: Observation, previous: Status) -> Problem | None:
@@ -173,12 +178,12 @@ def _summarise_progress(seen: Observation) -> Condition:
     asked = seen.replicas
     if asked is None:
         return Condition(reasons.PROGRESSING, "Unknown", reasons.SPEC_INVALID, "the spec can't be understood")
+    said = f"{seen.rollout.ready} of {asked} replicas ready"
     all_ready = seen.problem is None and seen.rollout.ready >= asked
-    reason = reasons.REPLICAS_READY if all_ready else reasons.ROLLING_OUT
-    said = [f"{seen.rollout.ready} of {asked} replicas ready", *seen.contests]
-    return Condition(
-        reasons.PROGRESSING, str(all_ready), reasons.CONTESTED if seen.contests else reason, "; ".join(said)
-    )
+    failed = _find_failed(seen) if seen.problem is None and not all_ready else None
+    reason = reasons.REPLICAS_READY if all_ready else failed.reason if failed else reasons.ROLLING_OUT
+    message = "; ".join([said, *([failed.message] if failed else []), *seen.contests])
+    return Condition(reasons.PROGRESSING, str(all_ready), reasons.CONTESTED if seen.contests else reason, message)
 
 
 def _summarise_model(served: ServedModel | None, previous: Status) -> Status | None:

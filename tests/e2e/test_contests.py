@@ -1,5 +1,6 @@
 """What others go on undoing, and what the API server won't have: told, and not fought over in a hurry."""
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 from tests.e2e import environment
 from tests.e2e.classifiers import classifier, condition, has
 from tests.e2e.cluster import Cluster, Object
+from tests.e2e.environment import Authority
 
 NAMESPACE = "contests"
 SECONDS = 10
@@ -35,7 +37,7 @@ def rival(cluster: Cluster, name: str) -> Iterator[list[int]]:
         while not ended.is_set():
             found = cluster.get("deployments", NAMESPACE, name)
             assert found is not None
-            if EXTRA not in found["spec"]["template"]["spec"]["containers"][0]["env"]:
+            if EXTRA not in variables(found):
                 path = "/spec/template/spec/containers/0/env/-"
                 changed = cluster.patch("deployments", NAMESPACE, name, [{"op": "add", "path": path, "value": EXTRA}])
                 made.append(changed["metadata"]["generation"])
@@ -63,39 +65,70 @@ def test_who_undoes_every_mend_is_told_of_and_fought_ever_more_rarely(operator: 
     (event,) = [each for each in events if each["reason"] == "Contested"]
     assert event["type"] == "Warning"
     operator.patch("imageclassifiers", served, "photos", {"spec": {"topK": 2}})
-    operator.until(
-        "deployments",
-        served,
-        "photos",
-        lambda now: EXTRA not in (now or {})["spec"]["template"]["spec"]["containers"][0]["env"],
-        within=5,
-    )
+    operator.until("deployments", served, "photos", lambda now: EXTRA not in variables(now), within=5)
 
 
-def webhook(rule: Object) -> Object:
-    """Return a webhook that is asked about things of the namespace, and that isn't there."""
+def webhook(kind: str, rule: Object, client: Object) -> Object:
+    """Return a webhook that is asked about things of the namespace."""
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingWebhookConfiguration",
+        "kind": kind,
         "metadata": {"name": NAMESPACE},
         "webhooks": [
             {
-                "name": "absent.contests.test",
+                "name": "asked.contests.test",
                 "admissionReviewVersions": ["v1"],
                 "sideEffects": "None",
                 "failurePolicy": "Fail",
-                "clientConfig": {"service": {"namespace": NAMESPACE, "name": "absent", "path": "/"}},
+                "clientConfig": client,
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}},
-                "rules": [{"apiVersions": ["v1"], "operations": ["CREATE", "DELETE"], "scope": "*", **rule}],
+                "rules": [{"apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "scope": "*", **rule}],
             }
         ],
     }
 
 
+def failing_webhook(rule: Object) -> Object:
+    """Return a webhook that isn't there."""
+    client = {"service": {"namespace": NAMESPACE, "name": "absent", "path": "/"}}
+    return webhook("ValidatingWebhookConfiguration", rule, client)
+
+
+@pytest.fixture
+def mutating_webhook(operator: Cluster, authority: Authority) -> Iterator[None]:
+    """Have a webhook add a variable to each Deployment of the namespace."""
+    bundle = base64.b64encode(authority.certificate.encode()).decode()
+    client = {"service": {"namespace": environment.TOOLS, "name": "files", "path": "/"}, "caBundle": bundle}
+    rule = {"apiGroups": ["apps"], "resources": ["deployments"]}
+    operator.apply(webhook("MutatingWebhookConfiguration", rule, client))
+    yield
+    operator.kubectl("delete", "mutatingwebhookconfiguration", NAMESPACE, "--ignore-not-found")
+
+
+def variables(found: Object | None) -> list[Object]:
+    env: list[Object] = (found or {})["spec"]["template"]["spec"]["containers"][0]["env"]
+    return env
+
+
+@pytest.mark.usefixtures("mutating_webhook")
+def test_a_webhook_that_adds_to_a_deployment_is_told_of_too(operator: Cluster, served: str) -> None:
+    operator.apply(classifier("mutated", served, replicas=0))
+    for number in range(20):
+        annotated = {"metadata": {"annotations": {"looked-at": str(number)}}}
+        operator.patch("imageclassifiers", served, "mutated", annotated)
+    found = operator.until(
+        "imageclassifiers", served, "mutated", has("Progressing", "True", "Contested"), within=SECONDS
+    )
+    assert "of the Deployment mutated" in condition(found, "Progressing")["message"]
+    assert EXTRA in variables(operator.get("deployments", served, "mutated"))
+    operator.kubectl("delete", "mutatingwebhookconfiguration", NAMESPACE)
+    operator.until("deployments", served, "mutated", lambda now: EXTRA not in variables(now), within=40)
+
+
 @pytest.fixture
 def no_services(operator: Cluster) -> Iterator[None]:
     """Have the API server answer 500 to whoever makes a Service in the namespace."""
-    operator.apply(webhook({"apiGroups": [""], "resources": ["services"]}))
+    operator.apply(failing_webhook({"apiGroups": [""], "resources": ["services"]}))
     yield
     operator.kubectl("delete", "validatingwebhookconfiguration", NAMESPACE, "--ignore-not-found")
 
@@ -105,7 +138,7 @@ def test_a_webhook_that_fails_is_told_in_the_api_servers_words(operator: Cluster
     operator.apply(classifier("blocked", served, replicas=0))
     found = operator.until("imageclassifiers", served, "blocked", has("Ready", "False", "ChildRefused"), within=10)
     assert "Service blocked: " in condition(found, "Ready")["message"]
-    assert 'failed calling webhook "absent.contests.test"' in condition(found, "Ready")["message"]
+    assert 'failed calling webhook "asked.contests.test"' in condition(found, "Ready")["message"]
     assert found is not None
     assert found["status"]["lastFailure"]["reason"] == "ChildRefused"
     operator.kubectl("delete", "validatingwebhookconfiguration", NAMESPACE)
@@ -115,7 +148,7 @@ def test_a_webhook_that_fails_is_told_in_the_api_servers_words(operator: Cluster
 @pytest.fixture
 def no_deletions(operator: Cluster) -> Iterator[None]:
     """Have the API server answer 500 to whoever deletes a ConfigMap in the namespace."""
-    operator.apply(webhook({"apiGroups": [""], "resources": ["configmaps"], "operations": ["DELETE"]}))
+    operator.apply(failing_webhook({"apiGroups": [""], "resources": ["configmaps"], "operations": ["DELETE"]}))
     yield
     operator.kubectl("delete", "validatingwebhookconfiguration", NAMESPACE, "--ignore-not-found")
 

@@ -112,14 +112,20 @@ def test_without_its_labels_an_object_is_repaired_and_scaled_but_not_changed(ope
     operator.kubectl("-n", served, "delete", "service/labelled")
     operator.until("services", served, "labelled", lambda found: found is not None, within=MENDED_WITHIN)
     operator.kubectl("-n", served, "scale", "ic/labelled", "--replicas=2")
-    found = operator.until("imageclassifiers", served, "labelled", has("Progressing", "True"))
-    assert ready(found)
-    assert "ConfigMap colours does not exist" in condition(found, "ModelServed")["message"]
-    operator.patch("imageclassifiers", served, "labelled", {"spec": {"topK": 2}})
+    operator.until("deployments", served, "labelled", lambda found: (found or {})["spec"]["replicas"] == 2, within=5)
+    operator.until(
+        "imageclassifiers",
+        served,
+        "labelled",
+        lambda found: "ConfigMap colours does not exist" in condition(found, "ModelServed")["message"],
+        within=5,
+    )
+    operator.patch("imageclassifiers", served, "labelled", {"spec": {"topK": 2, "replicas": 1}})
     found = operator.until("imageclassifiers", served, "labelled", has("Ready", "False", "LabelsNotFound"), within=10)
     assert condition(found, "ModelServed")["status"] == "True"
     operator.apply(labels)
-    operator.until("imageclassifiers", served, "labelled", ready)
+    operator.until("imageclassifiers", served, "labelled", has("Ready", "False", "RollingOut"), within=10)
+    operator.kubectl("-n", served, "delete", "ic/labelled", "--wait=false")
 
 
 def test_a_deployment_that_is_not_ours_is_left_alone_and_named(operator: Cluster, namespace: str) -> None:

@@ -89,6 +89,8 @@ async def test_what_somebody_undoes_each_time_is_mended_ever_more_rarely_and_tol
     assert len(api.sent) < 20
     (said,) = attempts.list_contested(KEY)
     assert "changing spec.ports.0.port of the Service photos" in said
+    assert attempts.list_contested(KEY, "photos") == [said]
+    assert attempts.list_contested(KEY, "other") == []
 
 
 async def test_other_triggers_meanwhile_send_nothing(api: Api, attempts: Attempts, mender: Mender) -> None:

@@ -274,6 +274,20 @@ def test_progressing_counts_the_ready_replicas() -> None:
     assert (condition["status"], condition["message"]) == ("False", "1 of 2 replicas ready")
 
 
+@pytest.mark.parametrize("replica", ["forbidden", "unschedulable"])
+def test_progressing_says_why_a_replica_is_missing_while_others_answer(replica: str) -> None:
+    forbidden = [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}]
+    pods, conditions = ([pod_of("2")], forbidden) if replica == "forbidden" else (
+        [pod_of("2"), unscheduled("Insufficient cpu")], None,
+    )  # fmt: skip
+    status = status_of(pods, replicas=2, conditions=conditions)
+    assert ready_of(status) == ("True", "Answering")
+    found = find_condition(status, "Progressing")
+    assert found is not None
+    assert (found["status"], found["reason"]) in {("False", "PodsForbidden"), ("False", "Unschedulable")}
+    assert found["message"].startswith("1 of 2 replicas ready; ")
+
+
 def test_an_unreadable_spec_leaves_what_answers_named() -> None:
     rollout = decide_rollout(None, [replica_set_of("2", 1)], [pod_of("2")])
     seen = Observation(rollout, None, None, None, Problem("SpecInvalid", "spec.topK: no"), None, None)
