@@ -90,7 +90,8 @@ def introduce(port: int) -> None:
     show_predictions("models/photos/cat.jpg", post_photo(f"http://127.0.0.1:{port}", PHOTOS / "cat.jpg"))
     console.print(
         f"""
-Open   {address}/docs            every route, to try in the browser
+Open   {address}/                drop a photo, see what it is
+       {address}/docs            every route, to try in the browser
        {address}/api/v1/health   the model, the machine, the device
 Try    curl --data-binary @models/photos/espresso.jpg {address}/api/v1/predict
        curl -d '{{"image_path": "rocket.jpg"}}' {address}/api/v1/predict

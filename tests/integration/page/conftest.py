@@ -1,0 +1,57 @@
+"""A browser, and pages of a server of its own."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.browser import find_chromium
+from tests.integration.server.process import Server
+from tests.tiny_model import write_document
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    document = write_document(tmp_path_factory.mktemp("page"), limits={"bytes": "1Mi"})
+    server = Server(document, CLASSIFIER_ROOT_PATH="/photos").wait_until_ready()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, server: Server, tmp_path: Path) -> Iterator[OpenPage]:
+    """Open the page in a context with these options.
+
+    It must ask nobody but its own server, and have nothing to complain of but the refusals that are `expected`.
+    """
+    complaints: list[str] = []
+    asked: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
+            complaints.append(message.text)
+
+    def open_one(path: str = "/", **options: object) -> Page:
+        page = browser.new_context(permissions=["clipboard-read", "clipboard-write"], **options).new_page()  # type: ignore[arg-type]
+        page.on("console", note)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(server.url + path)
+        return page
+
+    yield open_one
+    for context in browser.contexts:
+        context.close()
+    assert complaints == []
+    assert [url for url in asked if not url.startswith((f"{server.url}/", "blob:", "data:"))] == []
