@@ -23,7 +23,7 @@ MINIO_BINARIES = ("/var/cache/cluster/bin/minio", shutil.which("minio") or "")
 KEY_ID, SECRET_KEY = "recorder", "recorder-secret"
 BUCKET = "mlflow"
 MLFLOW = str(Path(sys.executable).with_name("mlflow"))
-START_SECONDS = 90
+START_SECONDS = 240
 
 
 class Gate:
@@ -105,7 +105,11 @@ class Store:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        wait_until(lambda: self._answers(asked), f"{command[0]} to answer", START_SECONDS)
+        try:
+            wait_until(lambda: self._answers(asked), f"{command[0]} to answer", START_SECONDS)
+        except AssertionError:
+            self.stop()
+            raise
 
     def _answers(self, path: str) -> bool:
         assert self._process.poll() is None, self._log.read_text()
