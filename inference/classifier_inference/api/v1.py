@@ -15,11 +15,11 @@ from classifier_inference.api.problem import Kind, ProblemError, document_proble
 from classifier_inference.api.resources import describe_health
 from classifier_inference.api.schemas import Health, InferenceResponse
 from classifier_inference.classifier import Answer, LoadedClassifier
+from classifier_inference.decode import ImageError, NotAnImageError, TooManyPixelsError, UnsupportedFormatError
 from classifier_inference.pool import QueueFullError
 from classifier_inference.prediction_log.logger import Answered, PredictionLogger
 from classifier_inference.prediction_log.record import RecordedMilliseconds, RecordedModel
 from classifier_inference.prediction_log.ticket import Ticket
-from classifier_inference.preprocess import ImageError, NotAnImageError, TooManyPixelsError, UnsupportedFormatError
 from classifier_inference.serving import Serving
 
 PREDICT_PATH = "/api/v1/predict"
