@@ -12,12 +12,16 @@ from starlette.requests import Request
 from classifier_inference.api.problem import Kind, ProblemError
 from classifier_inference.api.schemas import InferenceInput
 from classifier_inference.image_header import sniff_format
+from classifier_inference.spec import Limits
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 MULTIPART_OVERHEAD = 64 * 1024
-"""Bytes that a multipart body may have beside the image."""
+"""Bytes that a multipart body may have beside its images."""
+
+JSON_BYTES = 2**20
+"""What JSON that names images by their paths may have: parsing it takes a multiple in memory."""
 
 FIELD = "file"
 
@@ -41,34 +45,40 @@ class ImagePath:
     path: str
 
 
+@dataclass(frozen=True)
+class Several:
+    """Images that are answered one by one."""
+
+    images: list[ImageBytes | ImagePath]
+
+
 async def read_body(request: Request, limit_bytes: int) -> bytes:
     """Return the whole body. Raises ProblemError as soon as it is known to be over the limit, without reading on."""
     bound = limit_bytes + MULTIPART_OVERHEAD
     declared = request.headers.get("content-length")
     if declared is not None and int(declared) > bound:
-        raise too_many_bytes(limit_bytes)
+        raise _body_too_long(bound)
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > bound:
-            raise too_many_bytes(limit_bytes)
+            raise _body_too_long(bound)
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def parse_body(body: bytes, content_type: str, limit_bytes: int) -> ImageBytes | ImagePath:
+def parse_body(body: bytes, content_type: str, limits: Limits) -> ImageBytes | ImagePath | Several:
     """Return what the body holds. Raises ProblemError for what is none of the three forms."""
     if not body:
         raise ProblemError(Kind.EMPTY_BODY, "send an image's bytes, a multipart field `file`, or JSON with image_path")
     if sniff_format(body) is not None:
-        return _judge_bytes(body, limit_bytes)
+        return ImageBytes(body)
     if body.lstrip(b" \t\r\n").startswith(b"{"):
-        return _parse_json(body)
+        return _parse_json(body, limits)
     delimiter = _BOUNDARY.match(body)
     if delimiter is not None:
-        name, content = _parse_multipart(body, delimiter[1])
-        return _judge_bytes(content, limit_bytes, name)
+        return _parse_multipart(body, delimiter[1], limits)
     if content_type.partition(";")[0].strip().lower() == "application/json":
         raise ProblemError(Kind.MALFORMED_JSON, 'JSON must be an object such as {"image_path": "cat.jpg"}')
     raise ProblemError(Kind.NOT_AN_IMAGE, "the bytes are not those of one")
@@ -79,28 +89,40 @@ def too_many_bytes(limit_bytes: int) -> ProblemError:
     return ProblemError(Kind.TOO_MANY_BYTES, f"an image may have at most {limit_bytes} bytes")
 
 
-def _judge_bytes(content: bytes, limit_bytes: int, name: str | None = None) -> ImageBytes:
-    if len(content) > limit_bytes:
-        raise too_many_bytes(limit_bytes)
-    return ImageBytes(content, name)
+def require_batch(count: int, limits: Limits) -> None:
+    """Raise ProblemError for more images than one request may have."""
+    if count > limits.batch:
+        raise ProblemError(
+            Kind.TOO_MANY_IMAGES, f"the request has {count} images; limits.batch lets it have {limits.batch}"
+        )
 
 
-def _parse_json(body: bytes) -> ImagePath:
+def _body_too_long(bound: int) -> ProblemError:
+    return ProblemError(Kind.TOO_MANY_BYTES, f"the body may have at most {bound} bytes")
+
+
+def _parse_json(body: bytes, limits: Limits) -> ImagePath | Several:
+    if len(body) > JSON_BYTES:
+        raise ProblemError(Kind.TOO_MANY_BYTES, f"JSON may have at most {JSON_BYTES} bytes here")
     try:
-        return ImagePath(InferenceInput.model_validate_json(body).image_path)
+        asked = InferenceInput.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         if first["type"] == "json_invalid":
             raise ProblemError(Kind.MALFORMED_JSON, first["msg"]) from None
         where = ".".join(map(str, first["loc"]))
-        raise ProblemError(Kind.INVALID_INPUT, f"{where}: {first['msg']}") from None
+        raise ProblemError(Kind.INVALID_INPUT, f"{where}: {first['msg']}" if where else first["msg"]) from None
+    if asked.image_path:
+        return ImagePath(asked.image_path)
+    require_batch(len(asked.image_paths), limits)
+    return Several([ImagePath(path) for path in asked.image_paths])
 
 
 class _Parts:
     """Collects the parts of a multipart body that are called `file`."""
 
     def __init__(self) -> None:
-        self.files: list[tuple[str | None, bytes]] = []
+        self.files: list[ImageBytes] = []
         self.ended = False
         self._name = b""
         self._value = b""
@@ -143,14 +165,14 @@ class _Parts:
 
     def on_part_end(self) -> None:
         if self._data is not None:
-            self.files.append((self._filename, b"".join(self._data)))
+            self.files.append(ImageBytes(b"".join(self._data), self._filename))
         self._data = None
 
     def on_end(self) -> None:
         self.ended = True
 
 
-def _parse_multipart(body: bytes, boundary: bytes) -> tuple[str | None, bytes]:
+def _parse_multipart(body: bytes, boundary: bytes, limits: Limits) -> ImageBytes | Several:
     parts = _Parts()
     try:
         MultipartParser(boundary, parts.callbacks).write(body)
@@ -158,10 +180,7 @@ def _parse_multipart(body: bytes, boundary: bytes) -> tuple[str | None, bytes]:
         raise ProblemError(Kind.MALFORMED_MULTIPART, str(error)) from None
     if not parts.ended:
         raise ProblemError(Kind.MALFORMED_MULTIPART, "the last delimiter is missing: the body was cut off")
-    if len(parts.files) != 1:
-        raise ProblemError(
-            Kind.INVALID_INPUT, f"one field called `{FIELD}` with one image is needed; the body has {len(parts.files)}"
-        )
-    if not parts.files[0][1]:
-        raise ProblemError(Kind.EMPTY_BODY, f"the field `{FIELD}` is empty")
-    return parts.files[0]
+    if not parts.files:
+        raise ProblemError(Kind.INVALID_INPUT, f"a field called `{FIELD}` with an image is needed; the body has none")
+    require_batch(len(parts.files), limits)
+    return parts.files[0] if len(parts.files) == 1 else Several([*parts.files])

@@ -67,17 +67,17 @@ class _Exchange:
         self._state["request_id"] = self._request_id
         self._status: int | None = None
         self._body_read = not _has_body(scope)
+        self._is_prediction = scope["path"].endswith(PREDICT_PATH) and scope["method"] == "POST"
 
     async def run(self) -> None:
         path = self._scope["path"]
-        is_prediction = path.endswith(PREDICT_PATH) and self._scope["method"] == "POST"
         started = time.perf_counter()
-        if is_prediction:
+        if self._is_prediction:
             self._serving.metrics.in_flight.inc()
         try:
             await self._answer()
         finally:
-            if is_prediction:
+            if self._is_prediction:
                 self._serving.metrics.in_flight.dec()
                 self._count()
             if not path.endswith(tuple(PROBE_PATHS)):
@@ -136,12 +136,15 @@ class _Exchange:
             self._serving.metrics.refusals.labels(problem.kind.slug).inc()
 
     def _write_line(self, seconds: float) -> None:
-        problem, answer = self._state.get("problem"), self._state.get("answer")
+        problem, answers = self._state.get("problem"), self._state.get("answers", [])
         fields: dict[str, object] = {}
         if problem is not None:
             fields = {"problem": problem.kind.slug, "detail": problem.detail}
-        elif answer is not None:
-            fields = {"label": answer.label, "confidence": round(answer.confidence, 4)}
+        elif len(answers) == 1:
+            best = answers[0].predictions[0]
+            fields = {"label": best.label, "confidence": round(best.confidence, 4)}
+        elif self._is_prediction:
+            fields = {"images": len(answers)}
         _log.info(
             "request",
             request_id=self._request_id,

@@ -24,6 +24,7 @@ class Kind(Enum):
     NO_SUCH_ROUTE = "no-such-route", 404, "There is no such route"
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, "The route doesn't take this method"
     TOO_MANY_BYTES = "too-many-bytes", 413, "The image has too many bytes"
+    TOO_MANY_IMAGES = "too-many-images", 413, "The request has too many images"
     TOO_MANY_PIXELS = "too-many-pixels", 413, "The image has too many pixels"
     UNSUPPORTED_FORMAT = "unsupported-format", 415, "Images of this format are not taken"
     MALFORMED_JSON = "malformed-json", 422, "The body is not well-formed JSON"
@@ -52,15 +53,20 @@ class ProblemError(Exception):
         self.headers = dict(headers or {})
 
 
-def render_problem(problem: ProblemError, request_id: str) -> Response:
-    """Return the response that says what the problem is."""
-    content = {
+def describe_problem(problem: ProblemError, request_id: str) -> dict[str, object]:
+    """Return what the problem is, as a Problem has it."""
+    return {
         "type": TYPE_BASE + problem.kind.slug,
         "title": problem.kind.title,
         "status": problem.kind.status,
         "detail": problem.detail,
         "request_id": request_id,
     }
+
+
+def render_problem(problem: ProblemError, request_id: str) -> Response:
+    """Return the response that says what the problem is."""
+    content = describe_problem(problem, request_id)
     return Response(orjson.dumps(content), problem.kind.status, problem.headers, MEDIA_TYPE)
 
 

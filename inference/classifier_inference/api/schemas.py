@@ -1,22 +1,33 @@
 """What requests and answers look like in our own protocol."""
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from classifier_inference.log_state import SinkStates
 
+ImagePathText = Annotated[str, Field(min_length=1, examples=["cat.jpg"])]
+
 
 class InferenceInput(BaseModel):
-    """An image by its path."""
+    """Images by their paths: exactly one of the two."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    image_path: str = Field(
-        min_length=1,
-        description="A file under the server's image root: relative to it, or absolute.",
-        examples=["cat.jpg"],
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"oneOf": [{"required": ["image_path"]}, {"required": ["image_paths"]}]}
     )
+
+    image_path: ImagePathText = Field(
+        default="", description="A file under the server's image root: relative to it, or absolute."
+    )
+    image_paths: list[ImagePathText] = Field(
+        default=[], min_length=1, description="Several such files, limits.batch at most: answered with `results`."
+    )
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("exactly one of image_path and image_paths is needed")
+        return self
 
 
 class PredictionResult(BaseModel):
@@ -60,6 +71,24 @@ class Problem(BaseModel):
     status: int
     detail: str
     request_id: str
+
+
+class IndexedAnswer(InferenceResponse):
+    """The answer for one image of several."""
+
+    index: int = Field(ge=0, description="The image's place in the request, from 0.")
+
+
+class IndexedProblem(Problem):
+    """What is wrong with one image of several."""
+
+    index: int = Field(ge=0, description="The image's place in the request, from 0.")
+
+
+class InferenceResults(BaseModel):
+    """An answer or a problem for each of several images, in their order, each under a request id of its own."""
+
+    results: list[IndexedAnswer | IndexedProblem]
 
 
 class Usage(BaseModel):

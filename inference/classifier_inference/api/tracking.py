@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from classifier_inference.api.answering import read_image, require_ready
 from classifier_inference.api.body import read_body
 from classifier_inference.api.problem import Kind, ProblemError, document_problems
 from classifier_inference.api.tracking_schemas import (
@@ -21,7 +22,6 @@ from classifier_inference.api.tracking_schemas import (
     PredictionLogRequest,
     RunArtifact,
 )
-from classifier_inference.api.v1 import read_image, require_ready
 from classifier_inference.classifier import LoadedClassifier
 from classifier_inference.image_header import sniff_format
 from classifier_inference.prediction_log import lookup

@@ -37,8 +37,8 @@ class Answered:
     request_id: str
     model: RecordedModel
     device: str
-    content: bytes
-    """The image, encoded."""
+    content: bytes | None
+    """The image, encoded; None for one that came as pixels or as the model's input."""
     image_name: str | None
     image_format: str
     image_size: tuple[int, int]
@@ -60,9 +60,14 @@ class PredictionLogger:
         request_id = UUID(answered.request_id)
         if not is_sampled(request_id, self._settings.sample):
             return None
-        keep = self._settings.images and self.spool.reserve_image(len(answered.content))
-        image = SpooledImage(answered.content, answered.image_format) if keep else None
-        return self.spool.submit(request_id, render_record(self._build_record(answered, keep)), image)
+        image = self._keep_image(answered)
+        return self.spool.submit(request_id, render_record(self._build_record(answered, image is not None)), image)
+
+    def _keep_image(self, answered: Answered) -> SpooledImage | None:
+        content = answered.content
+        if content is None or not self._settings.images or not self.spool.reserve_image(len(content)):
+            return None
+        return SpooledImage(content, answered.image_format)
 
     def _build_record(self, answered: Answered, keeps_image: bool) -> Record:
         width, height = answered.image_size
@@ -80,7 +85,7 @@ class PredictionLogger:
                 format=answered.image_format,
                 width=width,
                 height=height,
-                bytes=len(answered.content),
+                bytes=len(answered.content or b""),
                 logged=keeps_image,
             ),
             predictions=answered.predictions,

@@ -1,0 +1,171 @@
+"""What every protocol does with a request for predictions: its place in the queue, a worker thread, log and metrics."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from fastapi import Request
+from starlette.responses import Response
+
+from classifier_inference import image_root
+from classifier_inference.api.body import ImageBytes, ImagePath, read_body, too_many_bytes
+from classifier_inference.api.problem import Kind, ProblemError
+from classifier_inference.classifier import Answer, LoadedClassifier
+from classifier_inference.pool import QueueFullError
+from classifier_inference.prediction_log.logger import Answered
+from classifier_inference.prediction_log.record import RecordedMilliseconds, RecordedModel
+from classifier_inference.prediction_log.ticket import Ticket
+from classifier_inference.decode import ImageError, NotAnImageError, TooManyPixelsError, UnsupportedFormatError
+from classifier_inference.serving import Serving
+
+
+@dataclass
+class Work:
+    """One request on its worker thread: what it may use, and what came of it."""
+
+    serving: Serving
+    loaded: LoadedClassifier
+    request_id: str
+    read_seconds: float
+    queued_seconds: float
+    answers: list[Answer] = field(default_factory=list)
+    """What the request is answered with, image by image."""
+    tickets: list[Ticket] = field(default_factory=list)
+    """What the answers' records are waited for by."""
+
+    def fetch(self, asked: ImageBytes | ImagePath) -> ImageBytes:
+        """Return the image that is asked about. Raises ProblemError."""
+        limit = self.loaded.spec.limits.bytes
+        match asked:
+            case ImagePath(path):
+                return ImageBytes(read_image(self.serving.image_root, path, limit), PurePosixPath(path).name)
+            case ImageBytes(b"", _):
+                raise ProblemError(Kind.EMPTY_BODY, "the image is empty")
+            case ImageBytes(content, _) if len(content) > limit:
+                raise too_many_bytes(limit)
+            case image:
+                return image
+
+    def classify(self, content: bytes) -> Answer:
+        """Return the answer for an encoded image. Raises ProblemError."""
+        try:
+            return self.loaded.classify(content)
+        except ImageError as error:
+            raise explain_image(error) from error
+
+    def keep(self, answer: Answer, request_id: str, image: ImageBytes | None) -> None:
+        """Count an answer, and have it logged; `image` is None for what came decoded."""
+        self.answers.append(answer)
+        if self.serving.log is None:
+            return
+        # From here and not from the event loop: while that wakes up, the record is being written.
+        ticket = self.serving.log.log(self._describe(answer, request_id, image))
+        if ticket is not None:
+            self.tickets.append(ticket)
+
+    def _describe(self, answer: Answer, request_id: str, image: ImageBytes | None) -> Answered:
+        spec = self.loaded.spec
+        return Answered(
+            request_id=request_id,
+            model=RecordedModel(spec.model.version, self.loaded.sha256),
+            device=spec.runtime.device,
+            content=image.content if image is not None else None,
+            image_name=image.name if image is not None else None,
+            image_format=answer.source.format,
+            image_size=answer.source.size,
+            predictions=answer.predictions,
+            milliseconds=RecordedMilliseconds(
+                read=to_milliseconds(self.read_seconds),
+                queue=to_milliseconds(self.queued_seconds),
+                decode=to_milliseconds(answer.decode_seconds),
+                infer=to_milliseconds(answer.infer_seconds),
+            ),
+        )
+
+
+async def answer_request(
+    serving: Serving, request: Request, limit_bytes: int, respond: Callable[[Work, bytes], Response]
+) -> Response:
+    """Return what `respond` makes of the body, on a worker thread: parsing, decoding and rendering need no event loop.
+
+    Raises ProblemError, before the body is read where the server can't answer anyway.
+    """
+    started = time.perf_counter()
+    loaded = require_ready(serving)
+    body = await read_body(request, limit_bytes)
+    read = time.perf_counter()
+    work = Work(serving, loaded, request.state.request_id, read - started, queued_seconds=0)
+
+    def run() -> Response:
+        work.queued_seconds = time.perf_counter() - read
+        return respond(work, body)
+
+    try:
+        response, _ = await serving.pool.run(run)
+    except QueueFullError:
+        raise queue_full() from None
+    if serving.log is not None:
+        await asyncio.gather(*map(serving.log.spool.confirm, work.tickets))
+    _observe(work, time.perf_counter() - started)
+    request.state.answers = work.answers
+    return response
+
+
+def require_ready(serving: Serving) -> LoadedClassifier:
+    """Return the loaded classifier. Raises ProblemError where there is none yet, or no place in the queue."""
+    if serving.loaded is None:
+        raise ProblemError(Kind.NOT_READY, "the model is being loaded", {"Retry-After": "1"})
+    if serving.pool.is_full:
+        raise queue_full()
+    return serving.loaded
+
+
+def queue_full() -> ProblemError:
+    """Return the problem of a request that finds no place in the queue."""
+    return ProblemError(Kind.QUEUE_FULL, "too many requests wait already", {"Retry-After": "1"})
+
+
+def explain_image(error: ImageError) -> ProblemError:
+    """Return the problem of an image that can't be classified."""
+    kinds = {
+        TooManyPixelsError: Kind.TOO_MANY_PIXELS,
+        UnsupportedFormatError: Kind.UNSUPPORTED_FORMAT,
+        NotAnImageError: Kind.NOT_AN_IMAGE,
+    }
+    return ProblemError(kinds.get(type(error), Kind.BROKEN_IMAGE), str(error))
+
+
+def read_image(root: Path | None, path: str, limit_bytes: int) -> bytes:
+    """Return the content of the file that a request names. Raises ProblemError."""
+    if root is None:
+        raise ProblemError(Kind.IMAGE_ROOT_UNSET, "image_path is refused: this server was started without IMAGE_ROOT")
+    if "://" in path:
+        raise ProblemError(Kind.UNUSABLE_PATH, "addresses are not taken: image_path names a file under the image root")
+    try:
+        return image_root.read_file(root, path, limit_bytes)
+    except image_root.OutsideError:
+        raise ProblemError(Kind.OUTSIDE_IMAGE_ROOT, "image_path leads out of the image root") from None
+    except image_root.NoSuchFileError:
+        raise ProblemError(Kind.NO_SUCH_IMAGE, "there is no such file under the image root") from None
+    except image_root.UnusablePathError as error:
+        raise ProblemError(Kind.UNUSABLE_PATH, f"image_path can't be read: {error}") from None
+    except image_root.TooLargeError:
+        raise too_many_bytes(limit_bytes) from None
+
+
+def to_milliseconds(seconds: float) -> float:
+    """Return seconds as milliseconds, to a microsecond."""
+    return round(seconds * 1000, 3)
+
+
+def _observe(work: Work, total: float) -> None:
+    """Count a request's seconds by stage: those of decoding and of the model once an image."""
+    duration = work.serving.metrics.duration
+    duration.labels("read").observe(work.read_seconds)
+    duration.labels("queue").observe(work.queued_seconds)
+    for answer in work.answers:
+        duration.labels("decode").observe(answer.decode_seconds)
+        duration.labels("infer").observe(answer.infer_seconds)
+    duration.labels("total").observe(total)
