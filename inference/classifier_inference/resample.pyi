@@ -1,4 +1,5 @@
-from typing_extensions import Buffer
+import numpy as np
+from numpy.typing import NDArray
 
 INSTRUCTIONS: str
 """What it computes with: avx2, or portable for plain C."""
@@ -9,7 +10,7 @@ def resize_part(
     resized: tuple[int, int],
     part: tuple[int, int, int, int],
     filter: str,  # noqa: A002 - Pillow's word
-    out: Buffer,
+    out: NDArray[np.uint8] | bytearray,
     reversed: bool,  # noqa: A002
     /,
 ) -> None:

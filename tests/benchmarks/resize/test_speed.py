@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,14 +44,11 @@ def test_the_kernel_is_much_faster_than_pillow() -> None:
         photo = Image.open(Path("models/photos/rocket.jpg")).convert("RGB").resize((width, width * 3 // 4))
         geometry = measure(photo.size, ASKED.resize)
         part = find_part(geometry, ASKED)
+        resized = geometry.resized
         ways: list[Callable[[], object]] = [
-            lambda photo=photo, geometry=geometry, part=part: resize_then_crop(photo, geometry, part),
-            lambda photo=photo, geometry=geometry, part=part: resize.resize_by_pillow(
-                photo, geometry.resized, part, "bilinear"
-            ),
-            lambda photo=photo, geometry=geometry, part=part: resize.resize_part(
-                photo, geometry.resized, part, "bilinear", "RGB"
-            ),
+            partial(resize_then_crop, photo, geometry, part),
+            partial(resize.resize_by_pillow, photo, resized, part, ASKED.interpolation),
+            partial(resize.resize_part, photo, resized, part, ASKED.interpolation, ASKED.channels),
         ]
         plain, boxed, kernel = time_rounds(ways)
         table.add_row(
