@@ -4,6 +4,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
+SOURCES := pyproject.toml uv.lock inference/classifier_inference/resample.c
 UV := $(BIN)/uv sync --quiet --locked --inexact --extra server --extra cpu --extra tracking --extra models
 PARALLEL ?= -n 2 --dist loadgroup
 
@@ -65,12 +66,12 @@ clean: ## Remove what was built, the virtual environment too
 	rm -rf $(VENV) models/build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 # A file per way of installing, newer than what it was installed from. --inexact leaves the other way's packages alone.
-$(VENV)/.installed: $(VENV)/.uv-$(UV_VERSION) pyproject.toml uv.lock
+$(VENV)/.installed: $(VENV)/.uv-$(UV_VERSION) $(SOURCES)
 	@echo "Installing the project into $(VENV) (about 270 MB to download the first time)"
 	@$(UV)
 	@touch $@
 
-$(VENV)/.developing: $(VENV)/.uv-$(UV_VERSION) pyproject.toml uv.lock
+$(VENV)/.developing: $(VENV)/.uv-$(UV_VERSION) $(SOURCES)
 	@echo "Installing the project and its developers' tools into $(VENV)"
 	@$(UV) --extra operator --group dev
 	@touch $@ $(VENV)/.installed

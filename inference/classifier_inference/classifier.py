@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from classifier_inference.decode import ImageError
 from classifier_inference.digest import check_digest, combine_digests, list_model_files
 from classifier_inference.labels import read_labels
 from classifier_inference.model import Model
 from classifier_inference.prediction import Prediction
-from classifier_inference.preprocess import ImageError, Source, decode_image, normalise
+from classifier_inference.preprocess import Source, decode_image, normalise
 from classifier_inference.sources import Files
 from classifier_inference.spec import CHANNEL_COUNTS, Classifier, ClassifierSpec, Preprocess, SelfTest
 from classifier_inference.termination import Reason

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from classifier_inference import model_commands
+from classifier_inference import __version__, model_commands
 from classifier_inference.settings import DEFAULT_TERMINATION_LOG, Settings, parse_root_path
 
 HOSTNAME = socket.gethostname()
@@ -29,8 +29,21 @@ Pod = Annotated[str, typer.Option(envvar="POD_NAME", help="What the server's fol
 Namespace = Annotated[str, typer.Option(envvar="POD_NAMESPACE", help="The namespace that logged predictions name.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from classifier_inference.resize import METHOD
+
+        typer.echo(f"classifier {__version__} (resize: {METHOD})")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Say which this is, and what resizes.")
+]
+
+
 @app.callback()
-def prepare() -> None:
+def prepare(version: Version = False) -> None:
     """Serve image classifiers."""
     # Process 1 of a container ignores SIGTERM until something handles it: importing takes a second, a retry more.
     _end_on(signal.SIGTERM, status=128 + signal.SIGTERM)

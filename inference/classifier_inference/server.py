@@ -19,6 +19,7 @@ from classifier_inference.container import count_cpus
 from classifier_inference.pool import Pool
 from classifier_inference.prediction_log.open import describe_tracking, open_log
 from classifier_inference.request_id import make_uuid7
+from classifier_inference.resize import METHOD
 from classifier_inference.serving import Serving
 from classifier_inference.settings import Settings
 from classifier_inference.spec import Classifier
@@ -149,6 +150,7 @@ async def _load(
         version=loaded.spec.model.version,
         sha256=loaded.sha256,
         provider=loaded.model.provider,
+        resize=METHOD,
         load_seconds=round(loaded.load_seconds, 2),
     )
     return 0

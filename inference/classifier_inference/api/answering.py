@@ -13,11 +13,11 @@ from classifier_inference import image_root
 from classifier_inference.api.body import ImageBytes, ImagePath, read_body, too_many_bytes
 from classifier_inference.api.problem import Kind, ProblemError
 from classifier_inference.classifier import Answer, LoadedClassifier
+from classifier_inference.decode import ImageError, NotAnImageError, TooManyPixelsError, UnsupportedFormatError
 from classifier_inference.pool import QueueFullError
 from classifier_inference.prediction_log.logger import Answered
 from classifier_inference.prediction_log.record import RecordedMilliseconds, RecordedModel
 from classifier_inference.prediction_log.ticket import Ticket
-from classifier_inference.preprocess import ImageError, NotAnImageError, TooManyPixelsError, UnsupportedFormatError
 from classifier_inference.serving import Serving
 
 

@@ -20,6 +20,7 @@ from classifier_inference.devices import CUDA_PROVIDER, list_gpus
 from classifier_inference.log_state import SinkStates
 from classifier_inference.prediction_log.recorder_state import RecorderState, read_state
 from classifier_inference.prediction_log.spool import Spool
+from classifier_inference.resize import METHOD
 from classifier_inference.serving import Serving
 
 _PROCESS = psutil.Process()
@@ -38,6 +39,7 @@ def describe_health(serving: Serving) -> Health:
         memory=Usage(used_bytes=used, total_bytes=total),
         disk=Usage(used_bytes=disk.used, total_bytes=disk.total),
         gpu=_describe_gpu(serving),
+        resize=METHOD,
         log=describe_log(serving.log.spool, time.time()) if serving.log is not None else None,
     )
 

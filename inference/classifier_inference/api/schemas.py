@@ -158,4 +158,7 @@ class Health(BaseModel):
     memory: Usage
     disk: Usage = Field(description="The root filesystem.")
     gpu: GpuHealth
+    resize: Literal["avx2", "portable", "pillow"] = Field(
+        description="What resizes images: the native kernel, by its instructions, or Pillow."
+    )
     log: LogHealth | None = Field(description="Null where predictions are not logged.")

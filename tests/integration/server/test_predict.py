@@ -12,6 +12,7 @@ from PIL import Image
 
 from classifier_inference.api.problem import Kind
 from classifier_inference.api.schemas import Health, InferenceResponse
+from classifier_inference.resize import METHOD
 from tests.integration.server.process import Server
 from tests.tiny_model import build_model, encode, make_image
 
@@ -104,6 +105,7 @@ def test_health_says_what_there_is(client: httpx2.Client) -> None:
     for usage in (health.memory, health.disk):
         assert 0 < usage.used_bytes < usage.total_bytes
     assert (health.gpu.used, health.gpu.reason) == (False, "runtime.device is cpu")
+    assert health.resize == METHOD
 
 
 def test_metrics_count_answers_and_refusals(client: httpx2.Client) -> None:

@@ -1,0 +1,61 @@
+"""How much memory an image takes on its way to pixels, told from its header. No I/O."""
+
+import math
+
+from PIL import Image
+
+from classifier_inference.geometry import Part, Size, find_part, measure
+from classifier_inference.resize import SUPPORTS
+from classifier_inference.spec import Preprocess
+
+_MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
+"""What a decoded pixel takes; 4 in every other mode."""
+
+_DECODERS = {"WEBP": 12, "TIFF": 8, "GIF": 4}
+"""What a decoder holds of each pixel beside the image itself, at most: canvases, or the whole of it as one strip."""
+
+_WEIGHT_BYTES = 8
+_ARRAY_BYTES = 8
+
+
+def estimate_bytes(opened: Image.Image, preprocess: Preprocess) -> int:
+    """Return the most bytes that decoding and resizing an image will take, of one that is opened and not yet decoded.
+
+    The encoded bytes themselves are not counted, nor what the model takes.
+    """
+    width, height = opened.size
+    pixels = width * height * sum(_list_copies(opened, preprocess))
+    sizes = [opened.size, (height, width)] if preprocess.exif == "apply" else [opened.size]
+    return pixels + max(_count_resizing(size, preprocess) for size in sizes)
+
+
+def _list_copies(opened: Image.Image, preprocess: Preprocess) -> list[int]:
+    """Return the bytes a pixel of everything that may be in memory at once."""
+    copies = [_MODES.get(opened.mode, 4), _DECODERS.get(opened.format or "", 0)]
+    if "progressive" in opened.info:
+        copies.append(2 * len(opened.getbands()))  # every coefficient, 16 bits each
+    if opened.mode.startswith("I;16"):
+        copies += [_ARRAY_BYTES, 4]
+    if opened.has_transparency_data:
+        copies += [4, 4, 4]
+    if opened.mode not in {"L", "RGB"} or preprocess.channels == "L":
+        copies.append(4)
+    if preprocess.exif == "apply":
+        copies.append(4)
+    return copies
+
+
+def _count_resizing(size: Size, preprocess: Preprocess) -> int:
+    resized = measure(size, preprocess.resize).resized
+    part = find_part(measure(size, preprocess.resize), preprocess)
+    height, width = preprocess.output_size
+    between = 4 * max(size[0] * part.height, size[1] * part.width)
+    return between + _count_weights(size, resized, part, preprocess.interpolation) + 3 * 4 * height * width
+
+
+def _count_weights(size: Size, resized: Size, part: Part, interpolation: str) -> int:
+    support = SUPPORTS.get(interpolation, 0)
+    windows = (math.ceil(support * max(1, side / to)) * 2 + 1 + 8 for side, to in zip(size, resized, strict=True))
+    return sum(
+        count * window * _WEIGHT_BYTES for count, window in zip((part.width, part.height), windows, strict=True)
+    ) + _ARRAY_BYTES * max(size)
