@@ -34,6 +34,17 @@ def _checked_quantity(text: str | int) -> str:
     return str(text)
 
 
+def at_least(least: int) -> AfterValidator:
+    """Return the check of a quantity in bytes that it isn't less."""
+
+    def check(value: int) -> int:
+        if value < least:
+            raise ValueError(f"must be at least {least} bytes")
+        return value
+
+    return AfterValidator(check)
+
+
 def cel(*rules: tuple[str, str]) -> ConfigDict:
     """Return the model settings that put CEL rules, each with its message, into the CRD: what spans fields."""
     validations: list[JsonValue] = [{"rule": rule, "message": message} for rule, message in rules]

@@ -16,6 +16,7 @@ import uvicorn
 from classifier_inference.api.app import make_app
 from classifier_inference.classifier import LoadedClassifier
 from classifier_inference.container import count_cpus
+from classifier_inference.memory import Memory, measure_limit
 from classifier_inference.pool import Pool
 from classifier_inference.prediction_log.open import describe_tracking, open_log
 from classifier_inference.request_id import make_uuid7
@@ -85,6 +86,7 @@ def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], 
     serving = Serving(
         classifier=classifier,
         pool=Pool(threads, classifier.spec.limits.queue),
+        memory=Memory(measure_limit(classifier.spec.limits.memory)),
         new_request_id=lambda: str(make_uuid7(time.time_ns() // 1_000_000, os.urandom(10))),
         image_root=settings.image_root,
         log=log,

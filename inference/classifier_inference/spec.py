@@ -16,6 +16,7 @@ from classifier_inference.fields import (
     Size,
     Uri,
     Whole,
+    at_least,
     cel,
     cel_exactly_one,
     require_one,
@@ -27,6 +28,9 @@ API_VERSION = "imageclassifier.dev/v1alpha1"
 KIND = "ImageClassifier"
 CLUSTER_FIELDS = frozenset({"replicas", "rollout", "route", "pod"})
 """Fields of an object's spec that mean nothing to a server: it passes over them."""
+
+MEMORY_LEAST_BYTES = 16 * 2**20
+"""What requests may take at least, so that small images are answered however little there is."""
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_STD = [0.229, 0.224, 0.225]
@@ -161,6 +165,11 @@ class Limits(Document):
         default=16, ge=1, le=1000, description="Images that one request may have; more get 413. Default: 16."
     )
     queue: int = Field(default=64, ge=1, le=10000, description="Requests that may wait; more get 429. Default: 64.")
+    memory: Annotated[Whole, at_least(MEMORY_LEAST_BYTES)] | None = Field(
+        default=None,
+        description="What requests in flight may take, bodies and pixels together, 16Mi at least; beyond it they wait "
+        "or get 429. Default: what the container's limit leaves.",
+    )
 
 
 class TestImage(Document):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from classifier_inference.fields import Document, Duration, Whole, cel
+from classifier_inference.fields import Document, Duration, Whole, at_least, cel
 
 MANAGED_PREFIX = "imageclassifier-"
 """What the names of the objects that classifiers share begin with; no classifier's own name does."""
@@ -107,15 +107,6 @@ class Volume(Document):
     claim: ObjectName = Field(description="A PersistentVolumeClaim in the object's namespace.")
 
 
-def _at_least(least: int) -> AfterValidator:
-    def check(value: int) -> int:
-        if value < least:
-            raise ValueError(f"must be at least {least} bytes")
-        return value
-
-    return AfterValidator(check)
-
-
 def _between(least: float, most: float) -> AfterValidator:
     def check(seconds: float) -> float:
         if not least <= seconds <= most:
@@ -147,7 +138,7 @@ class PredictionLog(Document):
         pattern=r"^[^\s/\\]([^/\\\n\r]*[^\s/\\])?$",
         description="The MLflow experiment that runs belong to. Default: the object's name.",
     )
-    spool: Annotated[Whole, _at_least(SPOOL_LEAST_BYTES)] = Field(
+    spool: Annotated[Whole, at_least(SPOOL_LEAST_BYTES)] = Field(
         default=2**30,
         description="How much a pod may hold back on disk while a store is away, 1Mi at least: 0.8 of it is used. "
         "Default: 1Gi.",

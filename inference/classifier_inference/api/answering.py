@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -13,12 +14,16 @@ from classifier_inference import image_root
 from classifier_inference.api.body import ImageBytes, ImagePath, read_body, too_many_bytes
 from classifier_inference.api.problem import Kind, ProblemError
 from classifier_inference.classifier import Answer, LoadedClassifier
-from classifier_inference.pool import QueueFullError
+from classifier_inference.memory import HeldBody, MemoryFullError, NeverFitsError
+from classifier_inference.pool import Place, QueueFullError
 from classifier_inference.prediction_log.logger import Answered
 from classifier_inference.prediction_log.record import RecordedMilliseconds, RecordedModel
 from classifier_inference.prediction_log.ticket import Ticket
 from classifier_inference.preprocess import ImageError, NotAnImageError, TooManyPixelsError, UnsupportedFormatError
 from classifier_inference.serving import Serving
+
+PLACE_SECONDS = 1.0
+"""How long a request keeps its place in the queue while its body comes: on a fast line it is all there by then."""
 
 
 @dataclass
@@ -51,9 +56,11 @@ class Work:
     def classify(self, content: bytes) -> Answer:
         """Return the answer for an encoded image. Raises ProblemError."""
         try:
-            return self.loaded.classify(content)
+            return self.loaded.classify(content, self.serving.memory.hold_pixels)
         except ImageError as error:
             raise explain_image(error) from error
+        except NeverFitsError as error:
+            raise never_fits(error) from None
 
     def keep(self, answer: Answer, request_id: str, image: ImageBytes | None) -> None:
         """Count an answer, and have it logged; `image` is None for what came decoded."""
@@ -93,19 +100,17 @@ async def answer_request(
     Raises ProblemError, before the body is read where the server can't answer anyway.
     """
     started = time.perf_counter()
-    loaded = require_ready(serving)
-    body = await read_body(request, limit_bytes)
-    read = time.perf_counter()
-    work = Work(serving, loaded, request.state.request_id, read - started, queued_seconds=0)
+    loaded = require_loaded(serving)
+    with admitted(serving) as (place, held):
+        body = await read_body(request, limit_bytes, held)
+        read = time.perf_counter()
+        work = Work(serving, loaded, request.state.request_id, read - started, queued_seconds=0)
 
-    def run() -> Response:
-        work.queued_seconds = time.perf_counter() - read
-        return respond(work, body)
+        def run() -> Response:
+            work.queued_seconds = time.perf_counter() - read
+            return respond(work, body)
 
-    try:
-        response, _ = await serving.pool.run(run)
-    except QueueFullError:
-        raise queue_full() from None
+        response = await serving.pool.run(run, place)
     if serving.log is not None:
         await asyncio.gather(*map(serving.log.spool.confirm, work.tickets))
     _observe(work, time.perf_counter() - started)
@@ -113,18 +118,31 @@ async def answer_request(
     return response
 
 
-def require_ready(serving: Serving) -> LoadedClassifier:
-    """Return the loaded classifier. Raises ProblemError where there is none yet, or no place in the queue."""
+def require_loaded(serving: Serving) -> LoadedClassifier:
+    """Return the loaded classifier. Raises ProblemError where there is none yet."""
     if serving.loaded is None:
         raise ProblemError(Kind.NOT_READY, "the model is being loaded", {"Retry-After": "1"})
-    if serving.pool.is_full:
-        raise queue_full()
     return serving.loaded
 
 
-def queue_full() -> ProblemError:
-    """Return the problem of a request that finds no place in the queue."""
-    return ProblemError(Kind.QUEUE_FULL, "too many requests wait already", {"Retry-After": "1"})
+@contextmanager
+def admitted(serving: Serving) -> Iterator[tuple[Place, HeldBody]]:
+    """Take a place in the queue and count the body's memory, both before any of it is read. Raises ProblemError."""
+    try:
+        with serving.pool.keep_place(PLACE_SECONDS) as place, serving.memory.hold_body() as held:
+            yield place, held
+    except QueueFullError:
+        raise ProblemError(Kind.QUEUE_FULL, "too many requests wait already", {"Retry-After": "1"}) from None
+    except MemoryFullError:
+        detail = "other requests hold the memory that this one needs"
+        raise ProblemError(Kind.MEMORY_FULL, detail, {"Retry-After": "1"}) from None
+    except NeverFitsError as error:
+        raise never_fits(error) from None
+
+
+def never_fits(error: NeverFitsError) -> ProblemError:
+    """Return the problem of what takes more memory than there is."""
+    return ProblemError(Kind.TOO_MUCH_MEMORY, str(error))
 
 
 def explain_image(error: ImageError) -> ProblemError:
@@ -162,10 +180,9 @@ def to_milliseconds(seconds: float) -> float:
 
 def _observe(work: Work, total: float) -> None:
     """Count a request's seconds by stage: those of decoding and of the model once an image."""
-    duration = work.serving.metrics.duration
-    duration.labels("read").observe(work.read_seconds)
-    duration.labels("queue").observe(work.queued_seconds)
+    metrics = work.serving.metrics
+    metrics.observe_seconds(read=work.read_seconds, queue=work.queued_seconds, total=total)
     for answer in work.answers:
-        duration.labels("decode").observe(answer.decode_seconds)
-        duration.labels("infer").observe(answer.infer_seconds)
-    duration.labels("total").observe(total)
+        metrics.observe_seconds(decode=answer.decode_seconds, infer=answer.infer_seconds)
+        metrics.observe_image(answer.source.format, answer.source.size)
+        metrics.observe_prediction(answer.predictions[0] if answer.predictions else None)

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from classifier_inference.api.problem import Kind, ProblemError
 from classifier_inference.api.schemas import InferenceInput
 from classifier_inference.image_header import sniff_format
+from classifier_inference.memory import HeldBody
 from classifier_inference.spec import Limits
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ MULTIPART_OVERHEAD = 64 * 1024
 
 JSON_BYTES = 2**20
 """What JSON that names images by their paths may have: parsing it takes a multiple in memory."""
+
+COPIES = 2
+"""How often a body is in memory at most: in pieces and joined, or joined and cut into parts."""
 
 FIELD = "file"
 
@@ -52,18 +56,24 @@ class Several:
     images: list[ImageBytes | ImagePath]
 
 
-async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """Return the whole body. Raises ProblemError as soon as it is known to be over the limit, without reading on."""
+async def read_body(request: Request, limit_bytes: int, held: HeldBody) -> bytes:
+    """Return the whole body, counted in `held` before it comes, where its length is declared.
+
+    Raises ProblemError as soon as it is known to be over the limit, without reading on; and what `held` raises.
+    """
     bound = limit_bytes + MULTIPART_OVERHEAD
-    declared = request.headers.get("content-length")
-    if declared is not None and int(declared) > bound:
+    declared = int(request.headers.get("content-length", 0))
+    if declared > bound:
         raise _body_too_long(bound)
+    held.grow(declared * COPIES)
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > bound:
             raise _body_too_long(bound)
+        if not declared:
+            held.grow(len(chunk) * COPIES)
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -22,7 +22,7 @@ _PROBLEMS = (
     Kind.EMPTY_BODY, Kind.NOT_AN_IMAGE, Kind.BROKEN_IMAGE, Kind.OUTSIDE_IMAGE_ROOT, Kind.IMAGE_ROOT_UNSET,
     Kind.NO_SUCH_IMAGE, Kind.TOO_MANY_BYTES, Kind.TOO_MANY_PIXELS, Kind.TOO_MANY_IMAGES, Kind.UNSUPPORTED_FORMAT,
     Kind.MALFORMED_JSON, Kind.MALFORMED_MULTIPART, Kind.INVALID_INPUT, Kind.UNUSABLE_PATH, Kind.QUEUE_FULL,
-    Kind.INTERNAL, Kind.NOT_READY,
+    Kind.MEMORY_FULL, Kind.TOO_MUCH_MEMORY, Kind.INTERNAL, Kind.NOT_READY,
 )  # fmt: skip
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FILES = {"oneOf": [_BINARY["schema"], {"type": "array", "minItems": 1, "items": _BINARY["schema"]}]}
