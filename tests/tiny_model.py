@@ -14,6 +14,17 @@ from PIL import Image
 COLOURS = ["red", "green", "blue"]
 COLOUR_CODES = {"red": "#ff0000", "green": "#00ff00", "blue": "#0000ff"}
 SIDE = 8
+TO_STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""How a camera that notes an orientation has stored what was upright."""
 
 
 def build_model(

@@ -1,4 +1,4 @@
-"""Write what follows from the operator's spec, or, with --check, say whether the files hold what it gives."""
+"""Write what follows from the operator's spec and the reference, or, with --check, say whether the files hold it."""
 
 import json
 import sys
@@ -12,6 +12,7 @@ from classifier_operator.crd import build_crd
 
 KUBERNETES = "v1.34.0"
 ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = "tests/reference.py"
 HEADER = "Generated from operator/classifier_operator/spec.py by `make generate`; not edited by hand."
 Schema = dict[str, Any]
 
@@ -38,6 +39,13 @@ def render_reference(crd: Schema) -> str:
     for part in ("spec", "status"):
         lines += ["", f"## {part}", "", "| field | type | meaning |", "|---|---|---|", *_list_fields(parts[part], "")]
     return "\n".join(lines) + "\n"
+
+
+def include_source(page: str, name: str, source: str) -> str:
+    """Return the page with the source between the lines that name it."""
+    begin, end = (f"<!-- {name}: {mark} -->" for mark in ("begin", "end"))
+    before, rest = page.split(begin)
+    return f"{before}{begin}\n```python\n{source}```\n{end}{rest.split(end)[1]}"
 
 
 def _list_fields(schema: Schema, path: str) -> list[str]:
@@ -85,15 +93,17 @@ def main() -> int:
     """Return the exit status: 1 where --check finds a file that differs."""
     crd = build_crd(read_kubernetes_types())
     manifest = f"# {HEADER}\n" + yaml.safe_dump(crd, sort_keys=False, width=110)
+    preprocessing = ROOT / "docs/preprocessing.md"
     wanted = {
         ROOT / "manifests/crd.yaml": manifest,
         ROOT / "charts/imageclassifier-operator/files/crd.yaml": manifest,
         ROOT / "docs/object.md": render_reference(crd),
+        preprocessing: include_source(preprocessing.read_text(), REFERENCE, (ROOT / REFERENCE).read_text()),
     }
     stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text() != text]
     if "--check" in sys.argv[1:]:
         for path in stale:
-            sys.stderr.write(f"{path.relative_to(ROOT)} is not what spec.py gives: run `make generate`\n")
+            sys.stderr.write(f"{path.relative_to(ROOT)} is not what its source gives: run `make generate`\n")
         return 1 if stale else 0
     for path in stale:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 import classifier_inference
 from classifier_inference.api import health, page, tracking, v1
+from classifier_inference.api.docs import add_docs
 from classifier_inference.api.middleware import RequestMiddleware, RootPathMiddleware
 from classifier_inference.api.problem import Kind, ProblemError, render_problem
 from classifier_inference.api.schemas import InferenceInput, Problem
@@ -27,12 +28,14 @@ def make_app(serving: Serving, root_path: str = "") -> ASGIApp:
         title="Image classifier",
         summary=f"Serves {serving.classifier.name}",
         version=classifier_inference.__version__,
+        docs_url=None,
         redoc_url=None,
     )
     api.include_router(v1.make_router(serving))
     api.include_router(tracking.make_router(serving))
     api.include_router(health.make_router(serving))
     api.include_router(page.make_router())
+    add_docs(api)
     api.add_exception_handler(ProblemError, _answer_problem)
     api.add_exception_handler(HTTPException, _answer_http_exception)
     api.add_exception_handler(ClientDisconnect, _answer_nobody)

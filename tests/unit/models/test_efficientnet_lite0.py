@@ -9,10 +9,14 @@ import pytest
 import yaml
 from PIL import Image
 
+from classifier_inference.preprocess import prepare_image
 from classifier_inference.runtime import onnxruntime
+from classifier_inference.spec import Limits, Preprocess
 from models.efficientnet_lite0 import STAGES, build_model, fetch_weights
 from models.sample import HERE, SHA256
 from models.torch_checkpoint import Array, read_checkpoint
+from tests.reference import reference
+from tests.tiny_model import TO_STORED, encode
 
 QUICKSTART = HERE.parent / "manifests" / "samples" / "quickstart.yaml"
 
@@ -61,6 +65,20 @@ def test_every_class_has_a_label_of_its_own() -> None:
 def test_photographs_are_what_they_show(session: onnxruntime.InferenceSession, photo: str, classes: set[int]) -> None:
     logits = session.run(["logits"], {"image": preprocess(HERE / "photos" / photo)})[0]
     assert int(np.argmax(logits)) in classes
+
+
+@pytest.mark.parametrize("orientation", TO_STORED)
+def test_a_photo_is_the_same_however_the_camera_was_held(
+    session: onnxruntime.InferenceSession, orientation: int
+) -> None:
+    photo, exif, method = Image.open(HERE / "photos" / "cat.jpg"), Image.Exif(), TO_STORED[orientation]
+    exif[0x0112] = orientation
+    content = encode(photo if method is None else photo.transpose(method), "JPEG", quality=90, exif=exif)
+    spec = yaml.safe_load(QUICKSTART.read_text())["spec"]["preprocess"]
+    asked = Preprocess.model_validate(spec | {"exif": "apply"})
+    pixels, values = reference(content, asked)
+    np.testing.assert_array_equal(prepare_image(content, asked, Limits()), pixels)
+    assert int(np.argmax(session.run(["logits"], {"image": values[None]})[0])) == 282
 
 
 def test_a_batch_gives_what_its_images_give_alone(session: onnxruntime.InferenceSession) -> None:
