@@ -88,7 +88,10 @@ class Memory:
         try:
             yield held
         finally:
-            self._take_body(-held.size)
+            with self._turn:
+                self._bodies -= held.size
+                held.ended = True
+                self._turn.notify_all()
 
     @contextmanager
     def hold_pixels(self, size: int) -> Iterator[None]:
@@ -113,13 +116,16 @@ class Memory:
                 self._pixels -= size
                 self._turn.notify_all()
 
-    def _take_body(self, size: int) -> None:
+    def _grow(self, held: "HeldBody", size: int) -> None:
         with self._turn:
-            if size > 0 and (self._bodies + size > self.body_limit or self.used + size > self._limit):
+            if held.size + size > self.body_limit:
+                raise NeverFitsError(
+                    f"the body takes {held.size + size} bytes of memory, and bodies have {self.body_limit}"
+                )
+            if held.ended or self._bodies + size > self.body_limit or self.used + size > self._limit:
                 raise MemoryFullError
             self._bodies += size
-            if size < 0:
-                self._turn.notify_all()
+            held.size += size
 
 
 class HeldBody:
@@ -128,12 +134,9 @@ class HeldBody:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self.size = 0
+        self.ended = False
+        """Whether nobody waits for it any more."""
 
     def grow(self, size: int) -> None:
         """Count more bytes, before they come. Raises MemoryFullError, or NeverFitsError."""
-        if self.size + size > self._memory.body_limit:
-            raise NeverFitsError(
-                f"the body takes {self.size + size} bytes of memory, and bodies have {self._memory.body_limit}"
-            )
-        self._memory._take_body(size)
-        self.size += size
+        self._memory._grow(self, size)

@@ -11,7 +11,16 @@ from classifier_inference.pool import Pool
 from classifier_inference.prediction_log.logger import PredictionLogger
 from classifier_inference.prediction_log.metrics import LogCollector
 from classifier_inference.prediction_log.open import TrackingSettings
+from classifier_inference.remote_image import RemoteImages
 from classifier_inference.spec import Classifier
+
+
+@dataclass(frozen=True)
+class Fetcher:
+    """Brings images from elsewhere, on threads of its own: who answers slowly keeps no other request waiting."""
+
+    images: RemoteImages
+    pool: Pool
 
 
 @dataclass
@@ -24,6 +33,8 @@ class Serving:
     memory: Memory
     new_request_id: Callable[[], str]
     image_root: Path | None = None
+    fetcher: Fetcher | None = None
+    """What brings images from elsewhere; None where no address is allowed."""
     log: PredictionLogger | None = None
     """What logs predictions; None where they aren't to be logged."""
     tracking: TrackingSettings | None = None

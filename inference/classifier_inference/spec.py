@@ -21,6 +21,7 @@ from classifier_inference.fields import (
     cel_exactly_one,
     require_one,
 )
+from classifier_inference.images_spec import Images
 from classifier_inference.model_spec import Model
 from classifier_inference.tracking_spec import PredictionLog, Storage, Tracking
 
@@ -239,6 +240,7 @@ class ClassifierSpec(Document):
     model: Model
     preprocess: Preprocess = Field(default=Preprocess(), description="Default: that of ImageNet models.")
     limits: Limits = Field(default=Limits(), description="What a request may ask of the server.")
+    images: Images = Field(default=Images(), description="Which addresses a request may name. Default: none.")
     top_k: int = Field(default=5, ge=1, le=1000, description="How many predictions an answer holds. Default: 5.")
     self_test: list[SelfTest] = Field(
         default=[], max_length=16, description="Golden images that gate readiness. Default: none."

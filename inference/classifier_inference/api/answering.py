@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from starlette.responses import Response
 
 from classifier_inference import image_root
-from classifier_inference.api.body import ImageBytes, ImagePath, read_body, too_many_bytes
+from classifier_inference.api.body import ImageBytes, ImagePath, is_address, read_body, too_many_bytes
+from classifier_inference.api.bringing import Brought, bring_images
 from classifier_inference.api.problem import Kind, ProblemError
 from classifier_inference.classifier import Answer, LoadedClassifier
 from classifier_inference.memory import HeldBody, MemoryFullError, NeverFitsError
@@ -37,6 +39,8 @@ class Work:
     queued_seconds: float
     answers: list[Answer] = field(default_factory=list)
     """What the request is answered with, image by image."""
+    brought: Brought = field(default_factory=dict)
+    """What was found at the addresses that it names."""
     tickets: list[Ticket] = field(default_factory=list)
     """What the answers' records are waited for by."""
 
@@ -44,6 +48,8 @@ class Work:
         """Return the image that is asked about. Raises ProblemError."""
         limit = self.loaded.spec.limits.bytes
         match asked:
+            case ImagePath(path) if is_address(path):
+                return ImageBytes(self._take_brought(path), PurePosixPath(urlsplit(path).path).name)
             case ImagePath(path):
                 return ImageBytes(read_image(self.serving.image_root, path, limit), PurePosixPath(path).name)
             case ImageBytes(b"", _):
@@ -52,6 +58,12 @@ class Work:
                 raise too_many_bytes(limit)
             case image:
                 return image
+
+    def _take_brought(self, address: str) -> bytes:
+        found = self.brought[address]
+        if isinstance(found, ProblemError):
+            raise found
+        return found
 
     def classify(self, content: bytes) -> Answer:
         """Return the answer for an encoded image. Raises ProblemError."""
@@ -92,19 +104,29 @@ class Work:
         )
 
 
+def _name_no_address(body: bytes) -> list[str]:
+    return []
+
+
 async def answer_request(
-    serving: Serving, request: Request, limit_bytes: int, respond: Callable[[Work, bytes], Response]
+    serving: Serving,
+    request: Request,
+    limit_bytes: int,
+    respond: Callable[[Work, bytes], Response],
+    list_addresses: Callable[[bytes], list[str]] = _name_no_address,
 ) -> Response:
     """Return what `respond` makes of the body, on a worker thread: parsing, decoding and rendering need no event loop.
 
-    Raises ProblemError, before the body is read where the server can't answer anyway.
+    What lies at the addresses that `list_addresses` finds in it is brought before that. Raises
+    ProblemError, before the body is read where the server can't answer anyway.
     """
     started = time.perf_counter()
     loaded = require_loaded(serving)
     with admitted(serving) as (place, held):
         body = await read_body(request, limit_bytes, held)
+        brought = await bring_images(serving, list_addresses(body), held, request.state.trace)
         read = time.perf_counter()
-        work = Work(serving, loaded, request.state.request_id, read - started, queued_seconds=0)
+        work = Work(serving, loaded, request.state.request_id, read - started, queued_seconds=0, brought=brought)
 
         def run() -> Response:
             work.queued_seconds = time.perf_counter() - read

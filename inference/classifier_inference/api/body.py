@@ -13,6 +13,7 @@ from classifier_inference.api.problem import Kind, ProblemError
 from classifier_inference.api.schemas import InferenceInput
 from classifier_inference.image_header import sniff_format
 from classifier_inference.memory import HeldBody
+from classifier_inference.remote_image import SCHEMES
 from classifier_inference.spec import Limits
 
 if TYPE_CHECKING:
@@ -92,6 +93,23 @@ def parse_body(body: bytes, content_type: str, limits: Limits) -> ImageBytes | I
     if content_type.partition(";")[0].strip().lower() == "application/json":
         raise ProblemError(Kind.MALFORMED_JSON, 'JSON must be an object such as {"image_path": "cat.jpg"}')
     raise ProblemError(Kind.NOT_AN_IMAGE, "the bytes are not those of one")
+
+
+def list_addresses(body: bytes, limits: Limits) -> list[str]:
+    """Return the addresses among the paths that a body names. Raises ProblemError, as parse_body would."""
+    if b"://" not in body or not body.lstrip(b" \t\r\n").startswith(b"{"):
+        return []
+    match _parse_json(body, limits):
+        case ImagePath(path):
+            paths = [path]
+        case Several(images):
+            paths = [image.path for image in images if isinstance(image, ImagePath)]
+    return [path for path in paths if is_address(path)]
+
+
+def is_address(path: str) -> bool:
+    """Return whether an image_path names an image elsewhere."""
+    return path.startswith(SCHEMES)
 
 
 def too_many_bytes(limit_bytes: int) -> ProblemError:
