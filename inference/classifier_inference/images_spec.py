@@ -4,8 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from classifier_inference.fields import Document, cel
-from classifier_inference.tracking_spec import HttpAddress, ObjectName
+from classifier_inference.fields import Document, Name, cel
+from classifier_inference.tracking_spec import HttpAddress
 
 IMAGES_KEY_ID_VARIABLE = "CLASSIFIER_IMAGES_ACCESS_KEY_ID"
 IMAGES_KEY_VARIABLE = "CLASSIFIER_IMAGES_SECRET_ACCESS_KEY"
@@ -25,7 +25,7 @@ class ImageStore(Document):
     region: str | None = Field(
         default=None, pattern=r"^[-a-z0-9]+$", max_length=63, description="Its region. Default: us-east-1."
     )
-    secret: ObjectName | None = Field(
+    secret: Name | None = Field(
         default=None,
         description="A Secret with the keys accessKeyId and secretAccessKey, which ought to open nothing but these "
         "images. Default: no credentials.",
