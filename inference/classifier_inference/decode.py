@@ -11,6 +11,7 @@ import simplejpeg
 from PIL import ExifTags, Image, ImageColor
 
 from classifier_inference import image_header
+from classifier_inference.footprint import Header
 from classifier_inference.spec import ImageFormat, Limits, Preprocess
 
 # Our own limit is judged from the header, below; Pillow's would warn or refuse before it.
@@ -65,16 +66,34 @@ def judge_format(content: bytes, limits: Limits) -> ImageFormat:
 
 def open_image(content: bytes, found: ImageFormat, limits: Limits) -> Image.Image:
     """Return the image with its header read, its pixels undecoded. Raises BrokenImageError, TooManyPixelsError."""
-    if found == "webp" and (size := image_header.read_webp_size(content)) is not None:
-        _judge_size(size, limits)
     try:
         image = Image.open(BytesIO(content), formats=[found])
     except MemoryError:
         raise
     except Exception as error:  # Pillow's parsers raise whatever broken bytes lead them to
         raise BrokenImageError(f"the bytes start like a {found} image and are none") from error
-    _judge_size(image.size, limits)
+    judge_size(image.size, limits)
     return image
+
+
+def judge_size(size: tuple[int, int], limits: Limits) -> None:
+    """Raise TooManyPixelsError for an image of (width, height) that has too many, or too many in a row."""
+    width, height = size
+    if width * height > limits.pixels:
+        raise TooManyPixelsError(f"the image is {width}x{height} pixels; at most {limits.pixels} are taken")
+    if max(size) > MOST_SIDE:
+        raise TooManyPixelsError(f"the image is {width}x{height}: too long and thin; a side has at most {MOST_SIDE}")
+
+
+def read_header(opened: Image.Image) -> Header:
+    """Return what is known of the memory that an image takes before it is decoded."""
+    return Header(
+        opened.format or "",
+        opened.mode,
+        opened.size,
+        transparent=opened.has_transparency_data,
+        progressive="progressive" in opened.info,
+    )
 
 
 def decode(opened: Image.Image, content: bytes, preprocess: Preprocess) -> Image.Image:
@@ -141,11 +160,3 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
         return grey
     alpha = Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8))
     return Image.merge("LA", (grey, alpha))
-
-
-def _judge_size(size: tuple[int, int], limits: Limits) -> None:
-    width, height = size
-    if width * height > limits.pixels:
-        raise TooManyPixelsError(f"the image is {width}x{height} pixels; at most {limits.pixels} are taken")
-    if max(size) > MOST_SIDE:
-        raise TooManyPixelsError(f"the image is {width}x{height}: too long and thin; a side has at most {MOST_SIDE}")

@@ -1,8 +1,9 @@
 """How much memory an image takes on its way to pixels, told from its header. No I/O."""
 
 import math
+from dataclasses import dataclass
 
-from PIL import Image
+from PIL import ImageMode
 
 from classifier_inference.geometry import Part, Size, find_part, measure
 from classifier_inference.resize import SUPPORTS
@@ -18,27 +19,40 @@ _WEIGHT_BYTES = 8
 _ARRAY_BYTES = 8
 
 
-def estimate_bytes(opened: Image.Image, preprocess: Preprocess) -> int:
-    """Return the most bytes that decoding and resizing an image will take, of one that is opened and not yet decoded.
+@dataclass(frozen=True)
+class Header:
+    """What an image's header says of the memory that it takes."""
+
+    format: str
+    """Pillow's."""
+    mode: str
+    """Pillow's."""
+    size: Size
+    transparent: bool = False
+    progressive: bool = False
+
+
+def estimate_bytes(header: Header, preprocess: Preprocess) -> int:
+    """Return the most bytes that decoding and resizing an image will take, of one that is not yet decoded.
 
     The encoded bytes themselves are not counted, nor what the model takes.
     """
-    width, height = opened.size
-    pixels = width * height * sum(_list_copies(opened, preprocess))
-    sizes = [opened.size, (height, width)] if preprocess.exif == "apply" else [opened.size]
+    width, height = header.size
+    pixels = width * height * sum(_list_copies(header, preprocess))
+    sizes = [header.size, (height, width)] if preprocess.exif == "apply" else [header.size]
     return pixels + max(_count_resizing(size, preprocess) for size in sizes)
 
 
-def _list_copies(opened: Image.Image, preprocess: Preprocess) -> list[int]:
+def _list_copies(header: Header, preprocess: Preprocess) -> list[int]:
     """Return the bytes a pixel of everything that may be in memory at once."""
-    copies = [_MODES.get(opened.mode, 4), _DECODERS.get(opened.format or "", 0)]
-    if "progressive" in opened.info:
-        copies.append(2 * len(opened.getbands()))  # every coefficient, 16 bits each
-    if opened.mode.startswith("I;16"):
+    copies = [_MODES.get(header.mode, 4), _DECODERS.get(header.format, 0)]
+    if header.progressive:
+        copies.append(2 * len(ImageMode.getmode(header.mode).bands))  # every coefficient, 16 bits each
+    if header.mode.startswith("I;16"):
         copies += [_ARRAY_BYTES, 4]
-    if opened.has_transparency_data:
+    if header.transparent:
         copies += [4, 4, 4]
-    if opened.mode not in {"L", "RGB"} or preprocess.channels == "L":
+    if header.mode not in {"L", "RGB"} or preprocess.channels == "L":
         copies.append(4)
     if preprocess.exif == "apply":
         copies.append(4)

@@ -5,19 +5,34 @@ transparent pixels over the background; convert to the channels; turn as EXIF sa
 only what the crop shows is computed; then (pixel / scale - mean) / std.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from classifier_inference.decode import TooManyPixelsError, decode, judge_format, open_image, parse_colour
+from classifier_inference.decode import (
+    TooManyPixelsError,
+    decode,
+    judge_format,
+    judge_size,
+    open_image,
+    parse_colour,
+    read_header,
+)
+from classifier_inference.footprint import Header, estimate_bytes
 from classifier_inference.geometry import Size, find_part, measure
+from classifier_inference.image_header import read_webp_header
 from classifier_inference.resize import Pixels, arrange, resize_part
 from classifier_inference.spec import ImageFormat, Limits, Preprocess
 
 MOST_RESIZED_SIDE = 2**24
 """The longest side that resizing may give, though only the crop of it is computed: single precision, as Pillow's."""
+
+Hold = Callable[[int], AbstractContextManager[None]]
+"""Counts that many bytes for as long as it is open."""
 
 
 @dataclass(frozen=True)
@@ -28,19 +43,39 @@ class Source:
     size: Size
 
 
+def uncounted(size: int) -> AbstractContextManager[None]:
+    """Let that many bytes be taken, whatever else is."""
+    return nullcontext()
+
+
 def prepare_image(content: bytes, preprocess: Preprocess, limits: Limits) -> Pixels:
     """Return uint8 pixels, height x width x channels, in the channel order asked for. Raises ImageError."""
     return decode_image(content, preprocess, limits)[0]
 
 
-def decode_image(content: bytes, preprocess: Preprocess, limits: Limits) -> tuple[Pixels, Source]:
-    """Return what prepare_image returns, and what it was made of. Raises ImageError."""
+def decode_image(
+    content: bytes, preprocess: Preprocess, limits: Limits, hold: Hold = uncounted
+) -> tuple[Pixels, Source]:
+    """Return what prepare_image returns, and what it was made of.
+
+    `hold` is told how many bytes that takes, before they are taken. Raises ImageError, and what `hold` raises.
+    """
     found = judge_format(content, limits)
-    with open_image(content, found, limits) as opened:
-        size = opened.size
-        _judge_stretch(size, preprocess)
-        image = decode(opened, content, preprocess)
-    return _show(image, preprocess), Source(found, size)
+    with ExitStack() as held:
+        # Pillow sets up a WebP's canvases as soon as it opens one; of all others it reads the header alone.
+        webp = read_webp_header(content) if found == "webp" else None
+        if webp is not None:
+            judge_size(webp.size, limits)
+            _judge_stretch(webp.size, preprocess)
+            header = Header("WEBP", "RGBA" if webp.alpha else "RGB", webp.size, transparent=webp.alpha)
+            held.enter_context(hold(estimate_bytes(header, preprocess)))
+        opened = open_image(content, found, limits)
+        _judge_stretch(opened.size, preprocess)
+        if webp is None:
+            held.enter_context(hold(estimate_bytes(read_header(opened), preprocess)))
+        held.enter_context(closing(opened))
+        source = Source(found, opened.size)
+        return _show(decode(opened, content, preprocess), preprocess), source
 
 
 def normalise(pixels: Pixels, preprocess: Preprocess) -> NDArray[np.float32]:

@@ -1,12 +1,14 @@
-"""A client of one S3 store, by boto3, and what its exceptions mean. Credentials come from the environment."""
+"""A client of one S3 store, by boto3, and what its exceptions mean."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
 import boto3
 import boto3.exceptions
+from botocore import UNSIGNED
 from botocore import exceptions as boto_errors
 from botocore.config import Config
 
@@ -16,6 +18,18 @@ _NO_CREDENTIALS = (
     "there are no credentials for the store: the Secret that storage.secret names needs the keys accessKeyId and "
     "secretAccessKey (without a cluster: the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
 )
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What opens a store."""
+
+    key_id: str
+    key: str = field(repr=False)
+
+
+ANONYMOUS = Credentials("", "")
+"""Requests that are not signed."""
 
 
 class Trouble(Enum):
@@ -66,13 +80,21 @@ class S3Error(Exception):
         self.trouble = trouble
 
 
-def make_client(endpoint: str | None, region: str | None, ca_file: str | None, read_seconds: float) -> Any:
+def make_client(
+    endpoint: str | None,
+    region: str | None,
+    ca_file: str | None,
+    read_seconds: float,
+    credentials: Credentials | None = None,
+) -> Any:
     """Return a client; without an endpoint it is the one in the environment, or else AWS's.
 
+    Without `credentials` they are those in the environment.
     `ca_file` holds all certificate authorities to trust; None means the usual ones. Raises S3Error for settings that
     can't be used.
     """
     config = Config(
+        signature_version=UNSIGNED if credentials is ANONYMOUS else None,
         connect_timeout=5,
         read_timeout=read_seconds,
         # Retrying is the caller's: for as long as for every other address.
@@ -84,7 +106,7 @@ def make_client(endpoint: str | None, region: str | None, ca_file: str | None, r
         response_checksum_validation="when_required",
     )
     with explained():
-        session = boto3.session.Session(region_name=region)
+        session = _make_session(region, credentials)
         return session.client(
             "s3",
             endpoint_url=endpoint,
@@ -92,6 +114,12 @@ def make_client(endpoint: str | None, region: str | None, ca_file: str | None, r
             config=config,
             verify=ca_file,
         )
+
+
+def _make_session(region: str | None, credentials: Credentials | None) -> Any:
+    if credentials is None:
+        return boto3.session.Session(region_name=region)
+    return boto3.session.Session(credentials.key_id or None, credentials.key or None, region_name=region)
 
 
 @contextmanager
