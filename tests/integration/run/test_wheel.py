@@ -22,7 +22,8 @@ def build_wheel(folder: Path, **environment: str) -> Path:
             shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
         else:
             shutil.copy(source, folder)
-    command = [Path(sys.executable).with_name("uv"), "build", "--wheel", "--quiet", "--no-config", str(folder)]
+    uv = str(Path(sys.executable).with_name("uv"))
+    command = [uv, "build", "--wheel", "--quiet", "--no-config", str(folder)]
     ran = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     (wheel,) = (folder / "dist").glob("*.whl")
