@@ -7,7 +7,7 @@ from typing import Any
 from classifier_operator import metrics, reasons
 from classifier_operator.attempts import Attempt, Attempts, Child, describe_attempt, describe_contest
 from classifier_operator.cluster import Cluster, ClusterError, ConflictError, GoneError
-from classifier_operator.drift import Drift, build_removal, decide_drift
+from classifier_operator.drift import PRUNED, Drift, Path, build_removal, build_replacement, decide_drift
 from classifier_operator.names import MANAGED_BY_LABEL, SHARED_LABEL
 from classifier_operator.reasons import Problem
 from classifier_operator.spec import KIND, Identity
@@ -100,11 +100,20 @@ async def _send(cluster: Cluster, wanted: Object, live: Object | None, drift: Dr
     live = live | {"kind": kind}
     if drift.additions:
         metrics.WRITES.labels(kind, "remove").inc()
-        live = await cluster.remove_fields(live, build_removal(live, drift.additions)) | {"kind": kind}
+        live = await cluster.patch(live, build_removal(live, drift.additions)) | {"kind": kind}
     if drift.differences and decide_drift(wanted, live).differences:
         metrics.WRITES.labels(kind, "apply").inc()
-        live = await cluster.apply(wanted)
+        live = await cluster.apply(wanted) | {"kind": kind}
+        left = _find_unowned(wanted, live)
+        if left:
+            metrics.WRITES.labels(kind, "replace").inc()
+            live = await cluster.patch(live, build_replacement(wanted, live, left))
     return live
+
+
+def _find_unowned(wanted: Object, live: Object) -> tuple[Path, ...]:
+    """Return what differs still once all is applied: what a webhook added to a list, and so is nobody's to remove."""
+    return tuple(path for path in decide_drift(wanted, live).differences if path[0] in PRUNED)
 
 
 def _check_labels(live: Object, wanted: Object) -> None:

@@ -79,7 +79,7 @@ class Cluster:
         """Apply the manifest, server-side and forced, and return the live object."""
         return await self._patch(manifest, manifest, PatchType.APPLY, force=True)
 
-    async def remove_fields(self, live: Object, operations: list[Object]) -> Object:
+    async def patch(self, live: Object, operations: list[Object]) -> Object:
         """Send a JSON patch and return the live object."""
         return await self._patch(live, operations, PatchType.JSON)
 
@@ -170,6 +170,8 @@ async def _translated(call: Awaitable[T]) -> T:
         return await call
     except ApiError as error:
         raise _translate(error) from error
+    except httpx2.HTTPStatusError as error:
+        raise ClusterError(f"the API server answered {error.response.status_code}, and nothing else") from error
 
 
 def _translate(error: ApiError) -> ClusterError:

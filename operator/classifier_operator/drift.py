@@ -53,8 +53,24 @@ def decide_drift(wanted: dict[str, Any], live: dict[str, Any]) -> Drift:
 
 def build_removal(live: dict[str, Any], additions: tuple[Path, ...]) -> list[dict[str, Any]]:
     """Return the JSON patch (RFC 6902) that removes the fields, or fails where the object has changed meanwhile."""
-    version = {"op": "test", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]}
-    return [version, *({"op": "remove", "path": _pointer(path)} for path in additions)]
+    return [_test_version(live), *({"op": "remove", "path": _pointer(path)} for path in additions)]
+
+
+def build_replacement(wanted: dict[str, Any], live: dict[str, Any], paths: tuple[Path, ...]) -> list[dict[str, Any]]:
+    """Return the JSON patch that sets the paths to what is wanted, or fails where the object has changed meanwhile."""
+    sets = (("replace" if isinstance(path[-1], int) else "add", path) for path in paths)
+    operations = [{"op": kind, "path": _pointer(path), "value": _read(wanted, path)} for kind, path in sets]
+    return [_test_version(live), *operations]
+
+
+def _test_version(live: dict[str, Any]) -> dict[str, Any]:
+    return {"op": "test", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]}
+
+
+def _read(value: Any, path: Path) -> Any:
+    for part in path:
+        value = value[part]
+    return value
 
 
 def _differences(live: Any, wanted: Any, path: Path = ()) -> Iterator[Path]:

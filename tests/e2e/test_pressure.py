@@ -27,8 +27,11 @@ def test_of_many_changes_in_a_row_the_last_one_is_served(operator: Cluster, serv
     for number in range(EDITS):
         operator.patch("imageclassifiers", served, "photos", {"spec": {"topK": number + 1}})
     operator.until("imageclassifiers", served, "photos", ready, within=120)
-    (revision,) = operator.find("configmaps", served, OF_PHOTOS)
-    assert json.loads(revision["data"]["classifier.json"])["spec"]["topK"] == EDITS
+    # Pods of former revisions may still be ending, and hold theirs.
+    (pod,) = [each for each in operator.find("pods", served, OF_PHOTOS) if is_ready(each)]
+    revision = f"imageclassifier.dev/revision={pod['metadata']['labels']['imageclassifier.dev/revision']}"
+    (config_map,) = operator.find("configmaps", served, revision)
+    assert json.loads(config_map["data"]["classifier.json"])["spec"]["topK"] == EDITS
 
 
 def test_an_evicted_pod_is_replaced(operator: Cluster, served: str) -> None:

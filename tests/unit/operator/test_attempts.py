@@ -40,6 +40,27 @@ class Api:
         return copy.deepcopy(manifest)
 
 
+class ApiThatKeepsWhatNobodyOwns(Api):
+    """Leaves a second port where it is, as an API server does that a webhook once added, until it is replaced."""
+
+    async def apply(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        live = await super().apply(manifest)
+        live["spec"]["ports"].append({"port": 81})
+        live["metadata"]["resourceVersion"] = "7"
+        return live
+
+    async def patch(self, live: dict[str, Any], operations: list[dict[str, Any]]) -> dict[str, Any]:
+        (_, replacement) = operations
+        assert replacement["path"] == "/spec/ports"
+        return live | {"spec": live["spec"] | {"ports": replacement["value"]}}
+
+
+async def test_what_an_apply_does_not_take_away_is_replaced() -> None:
+    api = ApiThatKeepsWhatNobodyOwns()
+    mended = await Mender(cast("Cluster", api), Attempts(lambda: api.now)).mend(IDENTITY, WANTED, edited())
+    assert mended["spec"] == WANTED["spec"]
+
+
 @pytest.fixture
 def api() -> Api:
     return Api()

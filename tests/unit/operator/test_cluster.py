@@ -4,7 +4,7 @@ import httpx2
 import pytest
 from lightkube.core.exceptions import ApiError
 
-from classifier_operator.cluster import ClusterError, ConflictError, GoneError, _translate
+from classifier_operator.cluster import ClusterError, ConflictError, GoneError, _translate, _translated
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,11 @@ from classifier_operator.cluster import ClusterError, ConflictError, GoneError, 
 def test_what_retrying_can_not_mend_is_told_apart(code: int, message: str, meaning: type[ClusterError]) -> None:
     response = httpx2.Response(code, json={"code": code, "message": message, "status": "Failure"})
     assert type(_translate(ApiError(response=response))) is meaning
+
+
+async def test_an_answer_that_is_no_status_is_told_by_its_code() -> None:
+    async def refuse() -> None:
+        httpx2.Response(502, content=b"<html>", request=httpx2.Request("GET", "http://api")).raise_for_status()
+
+    with pytest.raises(ClusterError, match="the API server answered 502"):
+        await _translated(refuse())

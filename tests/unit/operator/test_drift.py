@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from classifier_operator.drift import build_removal, decide_drift
+from classifier_operator.drift import build_removal, build_replacement, decide_drift
 from classifier_operator.names import MANAGER
 
 WANTED: dict[str, Any] = {
@@ -128,6 +128,21 @@ def test_later_items_of_a_list_are_removed_before_earlier_ones() -> None:
     container_of(live)["env"] += [{"name": name} for name in "BCDEFGHIJKL"]
     indices = [path[-1] for path in decide_drift(WANTED, live).additions]
     assert indices == list(range(12, 1, -1))
+
+
+def test_what_nobody_owns_is_replaced_by_what_is_wanted() -> None:
+    live = live_object()
+    container_of(live)["env"].append({"name": "WEBHOOK", "value": "1"})
+    drift = decide_drift(WANTED, live)
+    assert drift.additions == ()
+    assert build_replacement(WANTED, live, drift.differences) == [
+        {"op": "test", "path": "/metadata/resourceVersion", "value": "7"},
+        {
+            "op": "add",
+            "path": "/spec/template/spec/containers/0/env",
+            "value": WANTED["spec"]["template"]["spec"]["containers"][0]["env"],
+        },
+    ]
 
 
 def test_an_added_port_is_found_by_its_default_protocol() -> None:
