@@ -19,7 +19,7 @@ def pair_up(columns: Mapping[str, Sequence[Any]]) -> list[Case]:
     }
     cases = []
     while missing:
-        chosen = dict(min(missing, key=sorted))
+        chosen = dict(sorted(min(missing, key=sorted)))
         for column in sorted(set(columns) - set(chosen)):
             chosen[column] = max(range(len(columns[column])), key=lambda i: _count_new(missing, chosen, column, i))
         missing -= {frozenset(pair) for pair in combinations(chosen.items(), 2)}

@@ -18,7 +18,8 @@ import pytest
 from rich.console import Console
 
 from models.sample import SHA256, ensure_built
-from tests.integration.prediction_log.conftest import Recording, minio, mlflow, mlflow_folder, recording
+from tests.integration.conftest import minio, mlflow, mlflow_folder
+from tests.integration.prediction_log.conftest import Recording, recording
 from tests.integration.server.process import Server
 
 __all__ = ["minio", "mlflow", "mlflow_folder", "recording"]

@@ -3,7 +3,8 @@
 import time
 from pathlib import Path
 
-from tests.integration.prediction_log.conftest import Recording, minio, mlflow, mlflow_folder, recording
+from tests.integration.conftest import minio, mlflow, mlflow_folder
+from tests.integration.prediction_log.conftest import Recording, recording
 from tests.integration.prediction_log.windows import write_window
 
 __all__ = ["minio", "mlflow", "mlflow_folder", "recording"]

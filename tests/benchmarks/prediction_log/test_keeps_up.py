@@ -16,7 +16,8 @@ from classifier_inference.prediction_log.record import render_record
 from classifier_inference.prediction_log.segments import list_sealed
 from classifier_inference.prediction_log.spool import Spool
 from classifier_inference.prediction_log.ticket import SpooledImage
-from tests.integration.prediction_log.conftest import Recording, minio, mlflow, mlflow_folder, recording
+from tests.integration.conftest import minio, mlflow, mlflow_folder
+from tests.integration.prediction_log.conftest import Recording, recording
 from tests.integration.prediction_log.windows import make_record
 
 __all__ = ["minio", "mlflow", "mlflow_folder", "recording"]

@@ -1,10 +1,10 @@
-"""A real MinIO and a real MLflow, started once; models put into them; and `classifier fetch` run on what names them."""
+"""Models put into MinIO and MLflow, and `classifier fetch` run on what names them."""
 
 import io
 import itertools
 import json
 import subprocess
-from collections.abc import Iterator
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +12,11 @@ import httpx2
 import pytest
 
 from classifier_inference.termination import Failure, parse_termination
-from tests.integration.prediction_log.stores import (
-    BUCKET,
-    Store,
-    credentials,
-    s3_client,
-    start_minio,
-    start_mlflow,
-)
+from tests.integration.prediction_log.stores import BUCKET, Gate, Store, credentials, s3_client
 from tests.integration.server.process import COMMAND, Command
 from tests.tiny_model import COLOURS, build_document, build_external_model, build_model
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    store = start_minio(tmp_path_factory.mktemp("minio"))
-    yield store
-    store.stop()
-
-
-@pytest.fixture(scope="session")
-def mlflow(tmp_path_factory: pytest.TempPathFactory, minio: Store) -> Iterator[Store]:
-    store = start_mlflow(tmp_path_factory.mktemp("mlflow"), minio.url)
-    yield store
-    store.stop()
 
 
 class Bucket:
@@ -152,6 +131,17 @@ class Tool:
         status, note = self.fetch(uri, **changes)
         self.expect(status, note, reason, *messages)
         assert not [path for path in self.to.rglob("*") if path.name.endswith(".part")]
+
+    def expect_retries(self, uri: str, gate: Gate, message: str) -> None:
+        """Fetch through a gate that is shut: it must be tried until the gate opens, and given up where it does not."""
+        gate.shut()
+        back = threading.Timer(3, gate.open)
+        back.start()
+        assert self.fetch(uri)[0] == 0
+        assert "retrying" in self.text
+        gate.shut()
+        back.join()
+        self.refuse(uri, "ModelUnreachable", message, retry_seconds=1.5)
 
     def expect(self, status: int, note: Any, reason: str, *messages: str) -> None:
         assert isinstance(note, Failure), (note, self.text)

@@ -187,14 +187,7 @@ def test_a_registry_that_is_away_is_retried(tool: Tool, registry: Registry, mlfl
     uri = registry.register({"model.onnx": build_model(), "MLmodel": describe()})
     gate = Gate(mlflow.port)
     tool.tracking_uri = gate.url
-    gate.shut()
-    back = threading.Timer(3, gate.open)
-    back.start()
-    assert tool.fetch(uri)[0] == 0
-    assert "retrying" in tool.text
-    gate.shut()
-    back.join()
-    tool.refuse(uri, "ModelUnreachable", "the connection was refused", retry_seconds=1.5)
+    tool.expect_retries(uri, gate, "the connection was refused")
     with answer_always(503, b"{}") as url:
         tool.tracking_uri = url
         tool.refuse(uri, "ModelUnreachable", "MLflow answered 503", retry_seconds=1.5)

@@ -1,6 +1,5 @@
 """Models, labels and images by s3://, from a real store."""
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -71,14 +70,7 @@ def test_a_store_that_is_away_is_retried(tool: Tool, bucket: Bucket, minio: Stor
     uri = bucket.put("model.onnx", build_model())
     gate = Gate(minio.port)
     tool.endpoint = gate.url
-    gate.shut()
-    back = threading.Timer(3, gate.open)
-    back.start()
-    assert tool.fetch(uri)[0] == 0
-    assert "retrying" in tool.text
-    gate.shut()
-    back.join()
-    tool.refuse(uri, "ModelUnreachable", "the store can't be connected to", retry_seconds=1.5)
+    tool.expect_retries(uri, gate, "the store can't be connected to")
 
 
 def test_what_is_no_store_is_told(tool: Tool, bucket: Bucket, mlflow: Store) -> None:

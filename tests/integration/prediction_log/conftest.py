@@ -1,4 +1,4 @@
-"""The stores, started once, and recorders that ship to them."""
+"""Recorders that ship to MLflow and MinIO."""
 
 import itertools
 import json
@@ -19,33 +19,12 @@ from tests.integration.prediction_log.stores import (
     collect_garbage,
     credentials,
     s3_client,
-    start_minio,
-    start_mlflow,
     wait_until,
 )
 from tests.integration.server.process import Command
 from tests.tiny_model import build_document
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    store = start_minio(tmp_path_factory.mktemp("minio"))
-    yield store
-    store.stop()
-
-
-@pytest.fixture(scope="session")
-def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("mlflow")
-
-
-@pytest.fixture(scope="session")
-def mlflow(mlflow_folder: Path, minio: Store) -> Iterator[Store]:
-    store = start_mlflow(mlflow_folder, minio.url)
-    yield store
-    store.stop()
 
 
 class Recording:

@@ -23,7 +23,7 @@ MINIO_BINARIES = ("/var/cache/cluster/bin/minio", shutil.which("minio") or "")
 KEY_ID, SECRET_KEY = "recorder", "recorder-secret"
 BUCKET = "mlflow"
 MLFLOW = str(Path(sys.executable).with_name("mlflow"))
-START_SECONDS = 90
+START_SECONDS = 240
 
 
 class Gate:
