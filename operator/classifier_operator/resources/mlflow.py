@@ -21,13 +21,15 @@ Object = dict[str, Any]
 DATABASE = f"sqlite:///{DATA_DIR}/mlflow.db"
 OWN_ARTIFACTS = f"{DATA_DIR}/artifacts"
 SLOW_START_SECONDS = 300
+COLLECT_SECONDS = 6 * 3600
+DELETED_RUNS_KEPT = "7d"
 
 
 def build_mlflow(namespace: str, mlflow: Mlflow, hosts: list[str], settings: Settings, live: Object | None) -> Object:
     """Return the StatefulSet. `hosts` are those by which Ingresses lead to it."""
     pod = {
         "initContainers": [_build_migration(settings)],
-        "containers": [_build_server(namespace, mlflow, hosts, settings)],
+        "containers": [_build_server(namespace, mlflow, hosts, settings), _build_collector(mlflow, settings)],
         "volumes": [restricted.TMP_VOLUME],
     }
     return build_stateful_set(namespace, mlflow.name, pod, settings.mlflow_volume, live)
@@ -97,6 +99,31 @@ def _build_server(namespace: str, mlflow: Mlflow, hosts: list[str], settings: Se
         "startupProbe": build_probe("/health", period=2, failures=SLOW_START_SECONDS // 2),
         "readinessProbe": build_probe("/health", period=5, failures=3),
         "livenessProbe": build_probe("/health", period=20, failures=6),
+        "volumeMounts": [{"name": "data", "mountPath": DATA_DIR}, restricted.TMP_MOUNT],
+    }
+
+
+def _build_collector(mlflow: Mlflow, settings: Settings) -> Object:
+    """Return the container that takes deleted runs out of the database: MLflow itself only marks them.
+
+    A shell whose children are waited for ends at once when it is told to.
+    """
+    collect = (
+        f"mlflow gc --backend-store-uri={DATABASE} --tracking-uri=http://localhost:{MLFLOW_PORT} "
+        f"--older-than={DELETED_RUNS_KEPT}"
+    )
+    return {
+        "name": "gc",
+        "image": settings.mlflow_image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "command": [
+            "sh",
+            "-c",
+            f"trap exit TERM; while true; do sleep {COLLECT_SECONDS} & wait $!; {collect} & wait $!; done",
+        ],
+        "env": _build_store_env(mlflow),
+        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
+        "securityContext": restricted.CONTAINER,
         "volumeMounts": [{"name": "data", "mountPath": DATA_DIR}, restricted.TMP_MOUNT],
     }
 

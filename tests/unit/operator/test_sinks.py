@@ -96,8 +96,9 @@ def test_credentials_are_new_each_time_and_in_no_other_manifest() -> None:
     first, second = (build_credentials("team", "minio")["stringData"] for _ in range(2))
     assert not set(first.values()) & set(second.values())
     for manifest in SETS:
-        for variable in manifest["spec"]["template"]["spec"]["containers"][0]["env"]:
-            assert ("KEY" in variable["name"] or "ROOT" in variable["name"]) == ("valueFrom" in variable)
+        for container in manifest["spec"]["template"]["spec"]["containers"]:
+            for variable in container["env"]:
+                assert ("KEY" in variable["name"] or "ROOT" in variable["name"]) == ("valueFrom" in variable)
 
 
 def test_a_volume_keeps_the_size_that_it_was_made_with() -> None:
@@ -107,9 +108,9 @@ def test_a_volume_keeps_the_size_that_it_was_made_with() -> None:
 
 
 def test_mlflow_without_a_store_keeps_artifacts_on_its_own_volume() -> None:
-    (container,) = SETS[2]["spec"]["template"]["spec"]["containers"]
-    assert "--artifacts-destination=/data/artifacts" in container["args"]
-    assert not [variable for variable in container["env"] if variable["name"].startswith("AWS_")]
+    containers = SETS[2]["spec"]["template"]["spec"]["containers"]
+    assert "--artifacts-destination=/data/artifacts" in containers[0]["args"]
+    assert not [each for container in containers for each in container["env"] if each["name"].startswith("AWS_")]
 
 
 def ingress(host: str | None, service: str) -> dict[str, Any]:
@@ -128,7 +129,7 @@ def test_mlflow_lets_in_the_hosts_of_its_ingresses_with_any_port_and_their_pages
         ],
     )
     assert found == ["mlflow.test"]
-    (container,) = build_mlflow("team", MLFLOW, found, SETTINGS, None)["spec"]["template"]["spec"]["containers"]
+    container = build_mlflow("team", MLFLOW, found, SETTINGS, None)["spec"]["template"]["spec"]["containers"][0]
     values = {variable["name"]: variable.get("value", "").split(",") for variable in container["env"]}
     hosts, origins = values["MLFLOW_SERVER_ALLOWED_HOSTS"], values["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"]
     assert {"imageclassifier-mlflow.team.svc:5000", "mlflow.test", "mlflow.test:*", "localhost:*"} <= set(hosts)
