@@ -5,6 +5,7 @@ UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv sync --quiet --locked --inexact --extra server --extra cpu --extra models
+PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -30,16 +31,16 @@ check: $(VENV)/.developing ## Check style, types, layers, the chart and the gene
 	$(BIN)/python -m pytest -q tests/unit/chart
 
 unit: $(VENV)/.developing ## Run the unit tests (the chart's belong to check)
-	$(BIN)/python -m pytest tests/unit --ignore tests/unit/chart
+	$(BIN)/python -m pytest $(PARALLEL) tests/unit --ignore tests/unit/chart
 
 integration: $(VENV)/.developing ## Run the tests against real servers on this machine
-	$(BIN)/python -m pytest tests/integration
+	$(BIN)/python -m pytest $(PARALLEL) tests/integration
 
 e2e: $(VENV)/.developing ## Run the end-to-end tests on a kind cluster of their own (Docker, kind, kubectl, helm)
-	@$(BIN)/python -m tools.end_to_end --required
+	@$(BIN)/python -m tools.end_to_end e2e
 
-compose-test: $(VENV)/.developing images ## Run docker-compose.yml and see a prediction arrive in MLflow, its image in MinIO
-	$(BIN)/python -m pytest tests/compose
+compose-test: $(VENV)/.developing ## Run docker-compose.yml and see a prediction arrive in MLflow, its image in MinIO
+	@$(BIN)/python -m tools.end_to_end compose
 
 test-gpu: $(VENV)/.developing ## Build the gpu image (gigabytes) and see it refuse to start without a GPU
 	$(BIN)/python -m tools.images --gpu

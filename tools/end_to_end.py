@@ -1,38 +1,65 @@
-"""Runs the end-to-end tests where a kind cluster can be made, and says in one line what else is left out.
+"""Runs the tests that need containers, each suite where what it needs is at hand; says in one line what is left out.
 
-They must run with --required, or where the environment's END_TO_END is `required`.
+A suite that is named must run; where the environment's END_TO_END is `required`, every one must.
 """
 
 import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 
 from tools.images import ROOT
 from tools.terminal import console
 
-PROGRAMS = ("docker", "kind", "kubectl", "helm")
+
+@dataclass(frozen=True)
+class Suite:
+    """Tests in a folder, and the commands that they need."""
+
+    title: str
+    folder: str
+    commands: tuple[str, ...]
 
 
-def find_missing() -> list[str]:
-    """Return what is not at hand here of what the end-to-end tests need."""
-    missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    if "docker" not in missing:
-        asked = subprocess.run(["docker", "info"], capture_output=True, check=False)
-        missing += ["a running Docker Engine"] if asked.returncode != 0 else []
+SUITES = {
+    "compose": Suite("the tests of docker-compose.yml", "tests/compose", ("docker", "docker compose")),
+    "e2e": Suite("the end-to-end tests", "tests/e2e", ("docker", "kind", "kubectl", "helm")),
+}
+
+
+def find_missing(commands: tuple[str, ...]) -> list[str]:
+    """Return what is not at hand here of the commands, and of Docker's Engine."""
+    missing = [command for command in commands if not _is_there(*command.split())]
+    if "docker" not in missing and not _succeeds("docker", "info"):
+        missing.append("a running Docker Engine")
     return missing
 
 
-def main() -> int:
-    """Return the exit status: that of pytest, or 1 where tests that must run can't."""
-    missing = find_missing()
+def _is_there(program: str, *plugin: str) -> bool:
+    return shutil.which(program) is not None and (not plugin or _succeeds(program, *plugin, "version"))
+
+
+def _succeeds(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def run_suite(suite: Suite, *, required: bool) -> bool:
+    """Run the tests where they can run; return whether all is well."""
+    missing = find_missing(suite.commands)
     if not missing:
-        return subprocess.run([sys.executable, "-m", "pytest", "tests/e2e"], cwd=ROOT, check=False).returncode
-    required = "--required" in sys.argv[1:] or os.environ.get("END_TO_END") == "required"
+        return subprocess.run([sys.executable, "-m", "pytest", suite.folder], cwd=ROOT, check=False).returncode == 0
     said = "Can't run" if required else "Left out"
-    console.print(f"{said}: the end-to-end tests, which need {', '.join(missing)}.", soft_wrap=True)
-    return 1 if required else 0
+    console.print(f"{said}: {suite.title}, which need {', '.join(missing)}.", soft_wrap=True)
+    return not required
+
+
+def main(names: list[str]) -> int:
+    """Return the exit status: 1 where tests fail, or where tests that must run can't."""
+    required = bool(names) or os.environ.get("END_TO_END") == "required"
+    results = [run_suite(SUITES[name], required=required) for name in names or SUITES]
+    return 0 if all(results) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,28 +1,24 @@
 """MLflow's pages through an Ingress, in a real browser."""
 
 import re
-import shutil
 import subprocess
 import threading
 import time
 from pathlib import Path
 
-import pytest
-
+from tests.browser import find_chromium
 from tests.e2e import environment
 from tests.e2e.classifiers import classifier, picture, ready
 from tests.e2e.cluster import Cluster, Object
 from tests.e2e.sinks import MANAGED, ask_mlflow, await_sinks, lead_to_mlflow, search_runs
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PATIENCE_MS = 30_000
 
 
 def render(folder: Path, name: str, path: str) -> str:
     """Return the page's DOM once its scripts have run; a picture of it is left in the folder."""
-    assert BROWSER is not None
     command = [
-        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1400,1000",
+        find_chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1400,1000",
         f"--user-data-dir={folder / 'profile'}", f"--virtual-time-budget={PATIENCE_MS}",
         f"--host-resolver-rules=MAP {name} 127.0.0.1:{environment.PORT}",
         f"--screenshot={folder / 'page.png'}", "--dump-dom", f"http://{name}/{path}",
@@ -44,7 +40,6 @@ def await_run(cluster: Cluster, namespace: str) -> Object:
         threading.Event().wait(1)
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 def test_a_browser_sees_runs_their_artifacts_and_images_through_an_ingress(
     operator: Cluster, namespace: str, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from models.sample import BUILD, HERE, ensure_built
-from tools.images import SERVER_GPU, has_image
+from tools.images import SERVER_GPU
 from tools.terminal import console
 
 QUICKSTART = HERE.parent / "manifests" / "samples" / "quickstart.yaml"
@@ -27,7 +27,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.skipif(not has_image(SERVER_GPU.reference), reason=f"{SERVER_GPU.reference} is not built: make test-gpu")
 def test_refuses_to_serve_and_names_the_library_that_is_missing(folder: Path) -> None:
     mounts = [f"--volume={folder / 'classifier.yaml'}:/etc/classifier.yaml:ro", f"--volume={BUILD}:/images:ro"]
     mounts += [f"--volume={folder / 'termination-log'}:/dev/termination-log"]
