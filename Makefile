@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
-UV := $(BIN)/uv sync --quiet --locked --inexact --extra server --extra cpu --extra models
+UV := $(BIN)/uv sync --quiet --locked --inexact --extra server --extra cpu --extra tracking --extra models
 PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
@@ -16,7 +16,7 @@ MAKEFLAGS += --no-print-directory
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[36mmake %-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/.installed ## Build the sample model and serve it on port 9000 (Python 3.11 or newer is all it needs)
+run: $(VENV)/.installed ## Build the sample model, serve it on port 9000 and log to MLflow (Python 3.11 or newer is all it needs)
 	@$(BIN)/python -m tools.serve
 
 test: check unit integration ## Run all that can be checked on this machine
@@ -66,7 +66,7 @@ clean: ## Remove what was built, the virtual environment too
 
 # A file per way of installing, newer than what it was installed from. --inexact leaves the other way's packages alone.
 $(VENV)/.installed: $(VENV)/.uv-$(UV_VERSION) pyproject.toml uv.lock
-	@echo "Installing the project into $(VENV) (about 100 MB to download the first time)"
+	@echo "Installing the project into $(VENV) (about 270 MB to download the first time)"
 	@$(UV)
 	@touch $@
 

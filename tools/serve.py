@@ -10,6 +10,7 @@ from types import FrameType
 
 import httpx2
 
+from classifier_inference.local_log import FOLDER, read_address
 from models import sample
 from tools.answers import post_photo, show_predictions
 from tools.foreground import own_foreground
@@ -93,6 +94,7 @@ def introduce(port: int) -> None:
 Open   {address}/                drop a photo, see what it is
        {address}/docs            every route, to try in the browser
        {address}/api/v1/health   the model, the machine, the device
+       {read_address(ROOT / FOLDER)}               MLflow, in a moment: each minute's predictions are logged there
 Try    curl --data-binary @models/photos/espresso.jpg {address}/api/v1/predict
        curl -d '{{"image_path": "rocket.jpg"}}' {address}/api/v1/predict
 

@@ -34,6 +34,7 @@ INSTALL = f"{sys.executable} -m pip install mlflow"
 
 _ADDRESS = "mlflow.url"
 _END_SECONDS = 5
+_NICENESS = 10
 _PR_SET_PDEATHSIG = 1
 _MLFLOW_SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
@@ -97,12 +98,20 @@ def has_mlflow() -> bool:
         return False
 
 
+def read_address(folder: Path) -> str | None:
+    """Return the address of the MLflow that was started on a folder, whether it answers yet or not."""
+    try:
+        return (folder / _ADDRESS).read_text()
+    except FileNotFoundError:
+        return None
+
+
 def read_running(folder: Path) -> str | None:
     """Return the address of the MLflow that runs on a folder already, or None."""
+    address = read_address(folder)
     try:
-        address = (folder / _ADDRESS).read_text()
-        return address if httpx2.get(f"{address}/version", timeout=2).is_success else None
-    except (OSError, httpx2.HTTPError):
+        return address if address and httpx2.get(f"{address}/version", timeout=2).is_success else None
+    except httpx2.HTTPError:
         return None
 
 
@@ -146,7 +155,8 @@ def _running_recorder(classifier: Classifier, settings: Settings, folder: Path) 
         yield
     finally:
         # What it has not shipped by then lies on disk, and is shipped the next time.
-        _end(child, min(classifier.spec.prediction_log.ship_time, SHIP_SECONDS) + 1)
+        patience = min(classifier.spec.prediction_log.ship_time, SHIP_SECONDS) + 1
+        _end(child, patience if _can_connect(str(classifier.spec.tracking.uri)) else 0)
 
 
 def _start(command: list[str], output: int | None, environment: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -158,12 +168,13 @@ def _start(command: list[str], output: int | None, environment: dict[str, str]) 
         stderr=output,
         env={**os.environ, **environment},
         start_new_session=True,
-        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+        preexec_fn=_prepare_child if sys.platform == "linux" else None,
     )
 
 
-def _end_with_parent() -> None:
-    """Have the system end this process when its parent was killed."""
+def _prepare_child() -> None:
+    """Let the server go first, and have the system end this process when its parent was killed."""
+    os.nice(_NICENESS)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -174,6 +185,16 @@ def _end(child: subprocess.Popen[bytes], seconds: float) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(patience)
             return
+
+
+def _can_connect(address: str) -> bool:
+    url = httpx2.URL(address)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    try:
+        socket.create_connection((url.host, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
 
 
 def _address(port: int) -> str:

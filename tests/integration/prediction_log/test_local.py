@@ -34,14 +34,14 @@ def server(folder: Path) -> Iterator[Server]:
         server.end()
 
 
-def read_address(folder: Path) -> str | None:
+def read_running(folder: Path) -> str | None:
     return local_log.read_running(folder / ".classifier")
 
 
 def test_predictions_are_in_mlflow_once_the_server_has_ended(folder: Path, server: Server) -> None:
     with server.client() as client:
-        wait_until(lambda: read_address(folder), "MLflow", 120)
-        address = read_address(folder)
+        wait_until(lambda: read_running(folder), "MLflow", 120)
+        address = read_running(folder)
         assert address is not None
         answers = [client.post("/api/v1/predict", content=make_image("red")).json() for _ in range(3)]
         (folder / "cat.png").write_bytes(make_image("blue"))
@@ -52,11 +52,11 @@ def test_predictions_are_in_mlflow_once_the_server_has_ended(folder: Path, serve
     server.send(signal.SIGINT)
     assert server.end() == 0
     assert list((folder / ".classifier/spool").glob("*/*.jsonl")) == []
-    assert read_address(folder) is None
+    assert read_running(folder) is None
     port = free_port()
     ui = subprocess.Popen([COMMAND, "ui", f"--port={port}"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: read_address(folder), "MLflow", 120)
+        wait_until(lambda: read_running(folder), "MLflow", 120)
         mlflow = MlflowClient(f"http://127.0.0.1:{port}")
         experiment = mlflow.find_experiment("colours")
         assert experiment is not None
@@ -83,7 +83,7 @@ def test_a_server_that_is_killed_takes_its_children_along_and_what_it_left_is_sh
     server.send(signal.SIGKILL)
     server.end()
     wait_until(lambda: not is_held(spool), "the recorder's end", 60)
-    wait_until(lambda: read_address(folder) is None, "MLflow's end", 60)
+    wait_until(lambda: read_running(folder) is None, "MLflow's end", 60)
     again = Server(folder / "classifier.json").wait_until_ready()
     try:
         wait_until(lambda: list_sealed(spool) == [] and not list(spool.glob("*.jsonl")), "the shipping", 120)
