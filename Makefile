@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml uv.lock inference/classifier_inference/resample.c
 UV := $(BIN)/uv sync --quiet --locked --inexact --extra server --extra cpu --extra tracking --extra models
-PARALLEL ?= -n 2 --dist loadgroup
+PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
