@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import orjson
 import yaml
 from pydantic import ValidationError
 
@@ -21,14 +22,22 @@ def read_document(path: Path) -> Classifier:
 
 def parse_document(text: str) -> Classifier:
     """Return the one ImageClassifier in a YAML or JSON text. Raises StartError that names the field that is wrong."""
-    try:
-        documents = [part for part in yaml.safe_load_all(text) if part is not None]
-    except yaml.YAMLError as error:
-        raise _invalid(f"not YAML: {' '.join(str(error).split())}") from None
-    found = [part for part in documents if isinstance(part, dict) and part.get("kind") == KIND]
+    found = [part for part in _load(text) if isinstance(part, dict) and part.get("kind") == KIND]
     if len(found) != 1:
         raise _invalid(f"the file holds {len(found)} objects of kind {KIND}; one is needed")
     return _parse_object(found[0])
+
+
+def _load(text: str) -> list[Any]:
+    """Return the documents in a text. What is JSON is read as such: YAML folds and refuses some of its characters."""
+    try:
+        return [orjson.loads(text)]
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return list(yaml.safe_load_all(text))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise _invalid(f"neither JSON nor YAML: {' '.join(str(error).split())}") from None
 
 
 def _parse_object(document: dict[str, Any]) -> Classifier:

@@ -1,13 +1,18 @@
 """Labels: from the object, or from a file with one a line, or with a JSON list."""
 
-import json
+import re
 from pathlib import Path
+
+import orjson
 
 from classifier_inference.spec import ClassifierSpec
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
 
 LIMIT_BYTES = 16 * 2**20
+
+_LINE_END = re.compile(r"\r\n?|\n")
+"""And no other: a label may hold what str.splitlines takes for one."""
 
 
 def read_labels(spec: ClassifierSpec, path: Path | None) -> tuple[str, ...]:
@@ -32,8 +37,8 @@ def parse_labels(content: bytes) -> tuple[str, ...]:
         raise _invalid("the labels are not UTF-8 text") from None
     if text.lstrip().startswith("["):
         return _parse_json(text)
-    lines = [line.strip() for line in text.rstrip().splitlines()]
-    if not lines:
+    lines = [line.strip() for line in _LINE_END.split(text.rstrip())]
+    if lines == [""]:
         raise _invalid("the labels' file is empty")
     for number, line in enumerate(lines, 1):
         if not line:
@@ -43,8 +48,8 @@ def parse_labels(content: bytes) -> tuple[str, ...]:
 
 def _parse_json(text: str) -> tuple[str, ...]:
     try:
-        labels = json.loads(text)
-    except ValueError as error:
+        labels = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
         raise _invalid(f"the labels start like a JSON list and are none: {error}") from None
     if not labels or not all(isinstance(label, str) and label.strip() for label in labels):
         raise _invalid("the labels' JSON list must hold strings, none of them blank")

@@ -23,6 +23,13 @@ def test_the_classifier_is_found_among_other_objects() -> None:
     assert parse_document(text).name == "colours"
 
 
+def test_json_is_read_as_json_with_characters_that_yaml_folds_or_refuses() -> None:
+    labels = ["a\x85b", "\x7f", "a\u2028b", "\ufeff"]
+    model = {**DOCUMENT["spec"]["model"], "labels": {"inline": labels}}
+    document = {**DOCUMENT, "spec": {**DOCUMENT["spec"], "model": model}}
+    assert parse_document(json.dumps(document, ensure_ascii=False)).spec.model.labels.inline == labels
+
+
 def test_fields_that_only_a_cluster_has_are_passed_over() -> None:
     cluster = {"replicas": 3, "rollout": {}, "route": {}, "pod": {"labels": {}}}
     document = {**DOCUMENT, "spec": {**DOCUMENT["spec"], **cluster}}
@@ -34,7 +41,8 @@ def test_fields_that_only_a_cluster_has_are_passed_over() -> None:
     [
         ("", "holds 0 objects"),
         ("hello", "holds 0 objects"),
-        ("a: [", "not YAML"),
+        ("a: [", "neither JSON nor YAML"),
+        ("[" * 500, "neither JSON nor YAML"),
         (f"{json.dumps(DOCUMENT)}\n---\n{json.dumps(DOCUMENT)}", "holds 2 objects"),
         (json.dumps({**DOCUMENT, "apiVersion": "v1"}), "apiVersion must be imageclassifier.dev/v1alpha1"),
         (json.dumps({**DOCUMENT, "metadata": {}}), "metadata.name: "),

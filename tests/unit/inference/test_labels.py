@@ -34,9 +34,15 @@ def test_lines_and_json_lists_are_labels(content: bytes) -> None:
         (b"[]", "strings"),
         (b"[1, 2]", "strings"),
         (b'["cat", " "]', "blank"),
+        (b'["cat\\ud800"]', "JSON list and are none: no low surrogate"),
+        (b"[" * 100_000, "JSON list and are none: depth limit"),
     ],
 )
 def test_malformed_labels_are_refused_with_the_reason(content: bytes, message: str) -> None:
     with pytest.raises(StartError, match=message) as caught:
         parse_labels(content)
     assert caught.value.failure.reason is Reason.LABELS_INVALID
+
+
+def test_what_ends_no_line_in_a_file_may_be_in_a_label() -> None:
+    assert parse_labels("a\x85b\nc\u2028d\re\x0cf\n".encode()) == ("a\x85b", "c\u2028d", "e\x0cf")
