@@ -1,4 +1,4 @@
-"""Files in an S3 store. Credentials come from the environment, as boto3 finds them; messages are the store's own."""
+"""Files in an S3 store."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -6,24 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-import boto3.exceptions
-from botocore import exceptions as boto_errors
-from botocore.config import Config
-
+from classifier_inference import s3_client
 from classifier_inference.remote import CHUNK_BYTES, PassingError, RefusedError, RemoteFile
+from classifier_inference.s3_client import S3Error, Trouble
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
 from classifier_inference.uri import S3Uri
 
-DEFAULT_REGION = "us-east-1"
-_MISSING = {"NoSuchKey", "NoSuchBucket", "404"}
-_PASSING = {"SlowDown", "RequestTimeout", "ServiceUnavailable", "InternalError", "503", "ThrottlingException"}
-_NO_CREDENTIALS = (
-    "there are no credentials for the store: the Secret that storage.secret names needs the keys accessKeyId and "
-    "secretAccessKey (without a cluster: the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
-)
-_ERRORS = (boto_errors.BotoCoreError, boto_errors.ClientError, boto_errors.HTTPClientError)
+READ_SECONDS = 15
+
+_PASSING = {Trouble.AWAY, Trouble.FAILING, Trouble.FULL}
+_MISSING = {Trouble.NO_BUCKET, Trouble.NO_OBJECT, Trouble.NOTHING_THERE}
 
 
 @dataclass(frozen=True)
@@ -49,31 +42,10 @@ class S3Folder:
 
 
 def make_client(endpoint: str | None, region: str | None, ca_file: str | None) -> Any:
-    """Return a boto3 client; without an endpoint it is the one in the environment, or else AWS's.
-
-    `ca_file` holds all certificate authorities to trust; None means the usual ones.
-    """
-    config = Config(
-        connect_timeout=5,
-        read_timeout=15,
-        # Retrying is ours: for as long as for every other address.
-        retries={"total_max_attempts": 1},
-        # Any host that isn't Amazon's would need a DNS name a bucket.
-        s3={"addressing_style": "path" if endpoint else "auto"},
-        # Stores other than Amazon's take no checksums in trailers.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
+    """Return a boto3 client, as s3_client does. Raises StartError for settings that can't be used."""
     try:
-        session = boto3.session.Session(region_name=region)
-        return session.client(
-            "s3",
-            endpoint_url=endpoint,
-            region_name=session.region_name or DEFAULT_REGION,
-            config=config,
-            verify=ca_file,
-        )
-    except (ValueError, boto_errors.BotoCoreError) as error:
+        return s3_client.make_client(endpoint, region, ca_file, READ_SECONDS)
+    except S3Error as error:
         raise StartError(Reason.SPEC_INVALID, f"storage can't be used: {error}") from None
 
 
@@ -94,37 +66,11 @@ def open_object(client: Any, address: S3Uri) -> RemoteFile:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Say what boto3's exceptions mean, with the store's own message."""
+    """Raise PassingError and RefusedError for what goes wrong with a store, with its own message."""
     try:
-        yield
-    except boto_errors.ClientError as error:
-        raise _judge(error.response) from None
-    except (boto_errors.NoCredentialsError, boto_errors.PartialCredentialsError):
-        raise RefusedError(_NO_CREDENTIALS) from None
-    except boto_errors.ParamValidationError as error:
-        raise RefusedError(" ".join(str(error).split())) from None
-    except boto_errors.SSLError as error:
-        raise RefusedError(f"its certificate is not trusted: {_last_words(error)}") from None
-    except boto_errors.EndpointConnectionError:
-        raise PassingError("the store can't be connected to") from None
-    except _ERRORS as error:
-        raise PassingError(_last_words(error)) from None
-    except boto3.exceptions.S3UploadFailedError as error:
-        cause = error.__context__
-        if isinstance(cause, boto_errors.ClientError):
-            raise _judge(cause.response) from None
-        raise PassingError(_last_words(error)) from None
-
-
-def _judge(response: dict[str, Any]) -> PassingError | RefusedError:
-    error = response.get("Error", {})
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    code = str(error.get("Code", status))
-    message = f"the store answered {code}: {error.get('Message', 'no message')}"
-    if code in _PASSING or status >= 500:
-        return PassingError(message)
-    return RefusedError(message, missing=code in _MISSING)
-
-
-def _last_words(error: BaseException) -> str:
-    return " ".join(str(error).split())[-300:] or type(error).__name__
+        with s3_client.explained():
+            yield
+    except S3Error as error:
+        if error.trouble in _PASSING:
+            raise PassingError(str(error)) from None
+        raise RefusedError(str(error), missing=error.trouble in _MISSING) from None

@@ -1,4 +1,4 @@
-"""Puts objects into S3, and deletes them, by boto3. One attempt each: whoever ships tries again."""
+"""Puts objects into S3, and deletes them, by boto3, one attempt each: whoever ships tries again."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,25 +6,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
-
+from classifier_inference import s3_client
 from classifier_inference.log_state import SinkReason
 from classifier_inference.prediction_log.sinks.errors import RefusedError, Sink, SinkError
+from classifier_inference.s3_client import S3Error, Trouble
 
-DEFAULT_REGION = "us-east-1"
+READ_SECONDS = 60
 
-_NO_CREDENTIALS = "there are no credentials: the store's Secret needs the keys accessKeyId and secretAccessKey"
-_ABOUT_ONE_OBJECT = {"EntityTooLarge", "KeyTooLongError", "NoSuchKey", "XMinioInvalidObjectName"}
+_ABOUT_ONE_OBJECT = {Trouble.NO_OBJECT, Trouble.BAD_OBJECT}
 _REASONS = {
-    "NoSuchBucket": SinkReason.BUCKET_NOT_FOUND,
-    "AccessDenied": SinkReason.REFUSED,
-    "InvalidAccessKeyId": SinkReason.REFUSED,
-    "SignatureDoesNotMatch": SinkReason.REFUSED,
-    "InvalidToken": SinkReason.REFUSED,
-    "ExpiredToken": SinkReason.REFUSED,
-    "XMinioStorageFull": SinkReason.NEARLY_FULL,
+    Trouble.AWAY: SinkReason.UNREACHABLE,
+    Trouble.NOT_TRUSTED: SinkReason.UNREACHABLE,
+    Trouble.NO_CREDENTIALS: SinkReason.CREDENTIALS_MISSING,
+    Trouble.LOCKED_OUT: SinkReason.REFUSED,
+    Trouble.NO_BUCKET: SinkReason.BUCKET_NOT_FOUND,
+    Trouble.FULL: SinkReason.NEARLY_FULL,
 }
 
 
@@ -37,18 +33,7 @@ class S3Store:
     def __init__(self, endpoint: str | None = None, region: str | None = None, ca_file: str | None = None) -> None:
         """`ca_file`: all certificate authorities to trust; None for the usual ones."""
         self._endpoint = endpoint
-        config = Config(
-            connect_timeout=5,
-            read_timeout=60,
-            retries={"total_max_attempts": 1, "mode": "standard"},
-            s3={"addressing_style": "path" if endpoint else "auto"},
-            # Stores that aren't Amazon's may not know the trailing checksums that are boto3's default.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        )
-        self._connect: Callable[[], Any] = lambda: boto3.session.Session().client(
-            "s3", endpoint_url=endpoint, region_name=region or DEFAULT_REGION, config=config, verify=ca_file
-        )
+        self._connect: Callable[[], Any] = lambda: s3_client.make_client(endpoint, region, ca_file, READ_SECONDS)
         self._made: Any = None
 
     def put(self, uri: str, content: bytes | Path) -> None:
@@ -92,25 +77,14 @@ class S3Store:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        where = self._endpoint or "S3"
         try:
-            yield
-        except ClientError as error:
-            raise _judge(where, error.response) from None
-        except (NoCredentialsError, PartialCredentialsError):
-            raise SinkError(Sink.STORAGE, SinkReason.CREDENTIALS_MISSING, _NO_CREDENTIALS) from None
-        except (BotoCoreError, ValueError) as error:
-            message = f"{where}: {' '.join(str(error).split())}"
-            raise SinkError(Sink.STORAGE, SinkReason.UNREACHABLE, message) from None
-
-
-def _judge(where: str, response: dict[str, Any]) -> SinkError:
-    told = response.get("Error", {})
-    code, status = str(told.get("Code")), response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    message = f"{where} answered {status} {code}: {told.get('Message')}"
-    if code in _ABOUT_ONE_OBJECT:
-        return RefusedError(Sink.STORAGE, SinkReason.REFUSED, message)
-    return SinkError(Sink.STORAGE, _REASONS.get(code, SinkReason.FAILED), message)
+            with s3_client.explained():
+                yield
+        except S3Error as error:
+            message = f"{self._endpoint or 'S3'}: {error}"
+            if error.trouble in _ABOUT_ONE_OBJECT:
+                raise RefusedError(Sink.STORAGE, SinkReason.REFUSED, message) from None
+            raise SinkError(Sink.STORAGE, _REASONS.get(error.trouble, SinkReason.FAILED), message) from None
 
 
 def split_uri(uri: str) -> tuple[str, str]:

@@ -1,0 +1,132 @@
+"""A client of one S3 store, by boto3, and what its exceptions mean. Credentials come from the environment."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum, auto
+from typing import Any
+
+import boto3
+import boto3.exceptions
+from botocore import exceptions as boto_errors
+from botocore.config import Config
+
+DEFAULT_REGION = "us-east-1"
+
+_NO_CREDENTIALS = (
+    "there are no credentials for the store: the Secret that storage.secret names needs the keys accessKeyId and "
+    "secretAccessKey (without a cluster: the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
+)
+
+
+class Trouble(Enum):
+    """What is wrong with a request to a store."""
+
+    AWAY = auto()
+    """Nobody answered."""
+    FAILING = auto()
+    """The store can't now, and may later."""
+    FULL = auto()
+    NO_CREDENTIALS = auto()
+    LOCKED_OUT = auto()
+    """Its credentials open nothing, or not this."""
+    NOT_TRUSTED = auto()
+    """The store's certificate."""
+    NO_BUCKET = auto()
+    NO_OBJECT = auto()
+    NOTHING_THERE = auto()
+    """A 404 that names neither: what answers may be no S3 store."""
+    BAD_OBJECT = auto()
+    """One that no store, or not this one, would take: its key, or its size."""
+    REFUSED = auto()
+
+
+_TROUBLES = {
+    "NoSuchBucket": Trouble.NO_BUCKET,
+    "NoSuchKey": Trouble.NO_OBJECT,
+    "404": Trouble.NOTHING_THERE,
+    "EntityTooLarge": Trouble.BAD_OBJECT,
+    "KeyTooLongError": Trouble.BAD_OBJECT,
+    "XMinioInvalidObjectName": Trouble.BAD_OBJECT,
+    "XMinioStorageFull": Trouble.FULL,
+    "AccessDenied": Trouble.LOCKED_OUT,
+    "ExpiredToken": Trouble.LOCKED_OUT,
+    "InvalidAccessKeyId": Trouble.LOCKED_OUT,
+    "InvalidToken": Trouble.LOCKED_OUT,
+    "RequestTimeTooSkewed": Trouble.LOCKED_OUT,
+    "SignatureDoesNotMatch": Trouble.LOCKED_OUT,
+    "RequestTimeout": Trouble.FAILING,
+    "SlowDown": Trouble.FAILING,
+    "ThrottlingException": Trouble.FAILING,
+}
+
+
+class S3Error(Exception):
+    """A request to a store failed."""
+
+    def __init__(self, trouble: Trouble, message: str) -> None:
+        super().__init__(message)
+        self.trouble = trouble
+
+
+def make_client(endpoint: str | None, region: str | None, ca_file: str | None, read_seconds: float) -> Any:
+    """Return a client; without an endpoint it is the one in the environment, or else AWS's.
+
+    `ca_file` holds all certificate authorities to trust; None means the usual ones. Raises S3Error for settings that
+    can't be used.
+    """
+    config = Config(
+        connect_timeout=5,
+        read_timeout=read_seconds,
+        # Retrying is the caller's: for as long as for every other address.
+        retries={"total_max_attempts": 1},
+        # Any host that isn't Amazon's would need a DNS name a bucket.
+        s3={"addressing_style": "path" if endpoint else "auto"},
+        # Stores other than Amazon's take no checksums in trailers.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    with explained():
+        session = boto3.session.Session(region_name=region)
+        return session.client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name=session.region_name or DEFAULT_REGION,
+            config=config,
+            verify=ca_file,
+        )
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raise S3Error for boto3's exceptions, with the store's own message."""
+    try:
+        yield
+    except boto_errors.ClientError as error:
+        raise _judge(error.response) from None
+    except (boto_errors.NoCredentialsError, boto_errors.PartialCredentialsError):
+        raise S3Error(Trouble.NO_CREDENTIALS, _NO_CREDENTIALS) from None
+    except (boto_errors.ParamValidationError, ValueError) as error:
+        raise S3Error(Trouble.REFUSED, _last_words(error)) from None
+    except boto_errors.SSLError as error:
+        raise S3Error(Trouble.NOT_TRUSTED, f"its certificate is not trusted: {_last_words(error)}") from None
+    except (boto_errors.EndpointConnectionError, boto_errors.ConnectTimeoutError):
+        raise S3Error(Trouble.AWAY, "the store can't be connected to") from None
+    except (boto_errors.BotoCoreError, boto_errors.HTTPClientError) as error:
+        raise S3Error(Trouble.AWAY, _last_words(error)) from None
+    except boto3.exceptions.S3UploadFailedError as error:
+        cause = error.__context__
+        if isinstance(cause, boto_errors.ClientError):
+            raise _judge(cause.response) from None
+        raise S3Error(Trouble.AWAY, _last_words(error)) from None
+
+
+def _judge(response: dict[str, Any]) -> S3Error:
+    error = response.get("Error", {})
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = str(error.get("Code", status))
+    otherwise = Trouble.FAILING if status >= 500 else Trouble.REFUSED
+    return S3Error(_TROUBLES.get(code, otherwise), f"the store answered {code}: {error.get('Message', 'no message')}")
+
+
+def _last_words(error: BaseException) -> str:
+    return " ".join(str(error).split())[-300:] or type(error).__name__
