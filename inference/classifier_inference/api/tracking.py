@@ -210,8 +210,8 @@ async def _find_request(tracker: Tracker, window_seconds: float, request_id: uui
     if found is None:
         raise ProblemError(
             Kind.NO_SUCH_RUN,
-            "no run holds this request, nor does this server's spool: another pod that answered it may not have "
-            "shipped it yet",
+            "no run holds this request, nor does a spool that this server sees: another pod that answered it, with a "
+            "spool of its own, may not have shipped it yet",
         )
     return _describe(found)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from classifier_inference.prediction_log.mlflow_client import MlflowClient
-from classifier_inference.prediction_log.mlflow_data import Artifact, Run
+from classifier_inference.prediction_log.mlflow_data import FINISHED, Artifact, Run
 from classifier_inference.prediction_log.record import Record, parse_record, read_milliseconds
 from classifier_inference.prediction_log.segments import list_folders, list_open, list_sealed
 from classifier_inference.prediction_log.sinks.errors import RefusedError, SinkError
@@ -89,8 +89,6 @@ def list_artifacts(mlflow: MlflowClient, run: Run) -> list[Artifact] | None:
 
 
 def _list_windows(mlflow: MlflowClient, experiment_id: str, window_seconds: float, milliseconds: int) -> Iterator[Run]:
-    from classifier_inference.prediction_log.runs import FINISHED
-
     earliest = milliseconds - round(window_seconds * 1000) - 1000
     latest = milliseconds + SLOWEST_SECONDS * 1000
     wanted = f"attributes.start_time >= {earliest} and attributes.start_time <= {latest}"

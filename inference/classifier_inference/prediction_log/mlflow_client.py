@@ -3,10 +3,12 @@
 import base64
 import os
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx2
@@ -14,7 +16,16 @@ import orjson
 
 from classifier_inference.https import printable
 from classifier_inference.log_state import SinkReason
-from classifier_inference.prediction_log.mlflow_data import Artifact, Run, pairs, parse_run
+from classifier_inference.prediction_log.mlflow_data import (
+    FINISHED,
+    Artifact,
+    Run,
+    pairs,
+    parse_artifacts,
+    parse_experiment,
+    parse_run,
+    parse_runs,
+)
 from classifier_inference.prediction_log.sinks.errors import RefusedError, Sink, SinkError
 
 API = "/api/2.0/mlflow"
@@ -22,12 +33,18 @@ ARTIFACTS_API = "/api/2.0/mlflow-artifacts/artifacts"
 MOST_METRICS = 1000
 """How many metrics one request may log."""
 TIMEOUT = httpx2.Timeout(30, connect=5)
+ANSWER_SECONDS = 120.0
+"""How long an answer may take to its last byte, however steadily bytes come."""
+MOST_ANSWER_BYTES = 256 * 2**20
+"""An artifact's too."""
 
 _RUNS_FIRST = {"mlflow.experimentKind": "custom_model_development"}
 """Has MLflow's pages show the experiment's runs; else they look for traces of language models."""
 
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _LOCKED_OUT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+
+ToldT = TypeVar("ToldT")
 
 
 class NotFoundError(RefusedError):
@@ -36,6 +53,18 @@ class NotFoundError(RefusedError):
 
 class UncertainError(SinkError):
     """A request may have been taken or not: the connection broke after it was sent."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    kind: str
+    """The Content-Type."""
+    content: bytes
+
+    @property
+    def beginning(self) -> str:
+        return " ".join(self.content[:200].decode(errors="replace").split())
 
 
 def read_credentials(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -61,7 +90,9 @@ class MlflowClient:
         headers: Mapping[str, str] | None = None,
         timeout: httpx2.Timeout | float = TIMEOUT,
         verify: ssl.SSLContext | bool = True,
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
+        self._answer_seconds = answer_seconds
         self._shown = printable(uri).rstrip("/")
         headers = {"User-Agent": "classifier", **(read_credentials() if headers is None else headers)}
         self._http = httpx2.Client(base_url=uri.rstrip("/"), headers=headers, timeout=timeout, verify=verify)
@@ -73,13 +104,13 @@ class MlflowClient:
     def find_experiment(self, name: str) -> str | None:
         """Return an experiment's id, or None if there is none. RefusedError for one that was deleted."""
         try:
-            found = self._call("GET", "experiments/get-by-name", {"experiment_name": name}, "experiment")
+            found_id, stage = self._call("GET", "experiments/get-by-name", {"experiment_name": name}, parse_experiment)
         except NotFoundError:
             return None
-        if found.get("lifecycle_stage") == "deleted":
+        if stage == "deleted":
             message = f"the experiment {name!r} was deleted in MLflow: restore it, or name another"
             raise SinkError(Sink.TRACKING, SinkReason.REFUSED, message)
-        return str(found["experiment_id"])
+        return found_id
 
     def ensure_experiment(self, name: str) -> str:
         """Return the id of the experiment of a name, made if there was none."""
@@ -88,7 +119,7 @@ class MlflowClient:
             return found
         content = {"name": name, "tags": pairs(_RUNS_FIRST)}
         try:
-            return str(self._call("POST", "experiments/create", content, "experiment_id"))
+            return self._call("POST", "experiments/create", content, lambda said: str(said["experiment_id"]))
         except RefusedError:
             found = self.find_experiment(name)  # somebody else may have made it meanwhile
             if found is None:
@@ -98,7 +129,7 @@ class MlflowClient:
     def create_run(self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]) -> Run:
         """Return a new run. UncertainError: there may be one that nobody was told of."""
         content = {"experiment_id": experiment_id, "run_name": name, "start_time": start_ms, "tags": pairs(tags)}
-        return parse_run(self._call("POST", "runs/create", content, "run"))
+        return self._call("POST", "runs/create", content, lambda said: parse_run(said["run"]))
 
     def find_runs(
         self, experiment_id: str, wanted: str, most: int | None = None, order_by: Sequence[str] = ()
@@ -114,16 +145,14 @@ class MlflowClient:
                 "order_by": list(order_by),
                 **({"page_token": token} if token else {}),
             }
-            answer = self._call("POST", "runs/search", content)
-            runs = answer.get("runs", [])
-            yield from map(parse_run, runs)
+            runs, token = self._call("POST", "runs/search", content, parse_runs)
+            yield from runs
             most = None if most is None else most - len(runs)
-            token = answer.get("next_page_token") or None
 
     def get_run(self, run_id: str) -> Run | None:
         """Return a run, or None for an id that MLflow doesn't know."""
         try:
-            return parse_run(self._call("GET", "runs/get", {"run_id": run_id}, "run"))
+            return self._call("GET", "runs/get", {"run_id": run_id}, lambda said: parse_run(said["run"]))
         except NotFoundError:
             return None
 
@@ -132,27 +161,23 @@ class MlflowClient:
     ) -> None:
         """Log metrics (at most 1000) and params; the same again changes nothing."""
         values = [{"key": key, "value": value, "timestamp": time_ms, "step": 0} for key, value in metrics.items()]
-        self._call("POST", "runs/log-batch", {"run_id": run_id, "metrics": values, "params": pairs(params or {})})
+        self._call("POST", "runs/log-batch", {"run_id": run_id, "metrics": values, "params": pairs(params or {})}, dict)
 
-    def finish_run(self, run_id: str, end_ms: int) -> None:
-        """Say that a run has ended well."""
-        self._call("POST", "runs/update", {"run_id": run_id, "status": "FINISHED", "end_time": end_ms})
+    def end_run(self, run_id: str, end_ms: int, status: str = FINISHED) -> None:
+        """Say how a run has ended: well, if nothing else is said."""
+        self._call("POST", "runs/update", {"run_id": run_id, "status": status, "end_time": end_ms}, dict)
 
     def delete_run(self, run_id: str) -> None:
         """Mark a run as deleted; `mlflow gc` on the server removes such runs. None of that id is fine too."""
         try:
-            self._call("POST", "runs/delete", {"run_id": run_id})
+            self._call("POST", "runs/delete", {"run_id": run_id}, dict)
         except NotFoundError:
             return
 
     def list_artifacts(self, run_id: str, folder: str = "") -> list[Artifact]:
         """Return what lies in a folder of a run's artifacts."""
         asked = {"run_id": run_id, **({"path": folder} if folder else {})}
-        files = self._call("GET", "artifacts/list", asked).get("files", [])
-        return [
-            Artifact(file["path"], bool(file.get("is_dir")), int(file["file_size"]) if "file_size" in file else None)
-            for file in files
-        ]
+        return self._call("GET", "artifacts/list", asked, parse_artifacts)
 
     def put_artifact(self, uri: str, content: bytes | Path) -> None:
         """Store a file at a `mlflow-artifacts:` address, through the server."""
@@ -178,21 +203,25 @@ class MlflowClient:
         except NotFoundError:
             return
 
-    def _call(self, method: str, path: str, content: Mapping[str, Any], part: str | None = None) -> Any:
-        """Return the answer's JSON, or a part of it that has to be there."""
+    def _call(self, method: str, path: str, content: Mapping[str, Any], parse: Callable[[Any], ToldT]) -> ToldT:
+        """Return what is told by the answer's JSON, an object."""
         if method == "GET":
-            response = self._send(method, f"{API}/{path}", params=content)
+            answer = self._send(method, f"{API}/{path}", params=content)
         else:
             body = orjson.dumps(content)
-            response = self._send(method, f"{API}/{path}", content=body, headers={"Content-Type": "application/json"})
-        answer = _parse_json(response)
-        if answer is None or (part is not None and part not in answer):
-            raise self._something_else(response)
-        return answer if part is None else answer[part]
-
-    def _send(self, method: str, path: str, **request: Any) -> httpx2.Response:
+            answer = self._send(method, f"{API}/{path}", content=body, headers={"Content-Type": "application/json"})
+        said = _parse_json(answer.content)
         try:
-            response = self._http.request(method, path, **request)
+            if said is not None:
+                return parse(said)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            pass
+        raise self._something_else(answer)
+
+    def _send(self, method: str, path: str, **request: Any) -> _Answer:
+        try:
+            with self._http.stream(method, path, **request) as response:
+                answer = _Answer(response.status_code, response.headers.get("content-type", ""), self._read(response))
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol) as error:
             message = f"{self._shown} can't be reached: {_say(error)}"
             raise SinkError(Sink.TRACKING, SinkReason.UNREACHABLE, message) from None
@@ -200,13 +229,24 @@ class MlflowClient:
             message = f"{self._shown} gave no answer: {_say(error)}"
             raise UncertainError(Sink.TRACKING, SinkReason.UNREACHABLE, message) from None
         if not response.is_success:
-            raise self._explain(response)
-        return response
+            raise self._explain(answer)
+        return answer
 
-    def _explain(self, response: httpx2.Response) -> SinkError:
-        status, answer = response.status_code, _parse_json(response) or {}
-        code = answer.get("error_code")
-        told = f"{code}: {answer.get('message', '')}" if code else _begin(response)
+    def _read(self, response: httpx2.Response) -> bytes:
+        until = time.monotonic() + self._answer_seconds
+        content = bytearray()
+        for piece in response.iter_bytes():
+            content += piece
+            if time.monotonic() > until:
+                raise httpx2.ReadTimeout(f"it went on for {self._answer_seconds:g} s")
+            if len(content) > MOST_ANSWER_BYTES:
+                raise httpx2.ReadError(f"it is over {MOST_ANSWER_BYTES} bytes")
+        return bytes(content)
+
+    def _explain(self, answer: _Answer) -> SinkError:
+        status, said = answer.status, _parse_json(answer.content) or {}
+        code = said.get("error_code")
+        told = f"{code}: {said.get('message', '')}" if code else answer.beginning
         message = f"{self._shown} answered {status} {told}"[:1000]
         if status in _LOCKED_OUT:
             return SinkError(Sink.TRACKING, SinkReason.REFUSED, message)
@@ -215,22 +255,22 @@ class MlflowClient:
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return UncertainError(Sink.TRACKING, SinkReason.FAILED, message)
         if code is None:
-            return self._something_else(response)
+            return self._something_else(answer)
         missing = status == HTTPStatus.NOT_FOUND and code in {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
         return (NotFoundError if missing else RefusedError)(Sink.TRACKING, SinkReason.REFUSED, message)
 
-    def _something_else(self, response: httpx2.Response) -> SinkError:
-        kind = response.headers.get("content-type", "no content type")
-        message = f"{self._shown} does not answer as MLflow does: {response.status_code}, {kind}: {_begin(response)}"
+    def _something_else(self, answer: _Answer) -> SinkError:
+        kind = answer.kind or "no content type"
+        message = f"{self._shown} does not answer as MLflow does: {answer.status}, {kind}: {answer.beginning}"
         return SinkError(Sink.TRACKING, SinkReason.NOT_MLFLOW, message)
 
 
-def _parse_json(response: httpx2.Response) -> dict[str, Any] | None:
+def _parse_json(content: bytes) -> dict[str, Any] | None:
     try:
-        answer = orjson.loads(response.content)
+        said = orjson.loads(content)
     except orjson.JSONDecodeError:
         return None
-    return answer if isinstance(answer, dict) else None
+    return said if isinstance(said, dict) else None
 
 
 def _artifact_path(uri: str) -> str:
@@ -239,10 +279,6 @@ def _artifact_path(uri: str) -> str:
     if path.startswith("//"):
         path = path[2:].partition("/")[2]
     return f"{ARTIFACTS_API}/{quote(path.lstrip('/'))}"
-
-
-def _begin(response: httpx2.Response) -> str:
-    return " ".join(response.text[:200].split())
 
 
 def _say(error: Exception) -> str:

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+FINISHED = "FINISHED"
+FAILED = "FAILED"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -58,6 +61,26 @@ def parse_run(run: Mapping[str, Any]) -> Run:
         metrics=_collect(data.get("metrics", [])),
         tags=_collect(data.get("tags", [])),
     )
+
+
+def parse_runs(answer: Mapping[str, Any]) -> tuple[list[Run], str | None]:
+    """Return a page of runs of the API's JSON, and by what the next one is asked for."""
+    runs = [parse_run(run) for run in answer.get("runs", [])]
+    return runs, (answer.get("next_page_token") or None) if runs else None
+
+
+def parse_experiment(answer: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the id of an experiment of the API's JSON, and its stage of life."""
+    found = answer["experiment"]
+    return str(found["experiment_id"]), found.get("lifecycle_stage", "active")
+
+
+def parse_artifacts(answer: Mapping[str, Any]) -> list[Artifact]:
+    """Return a folder's artifacts of the API's JSON."""
+    return [
+        Artifact(file["path"], bool(file.get("is_dir")), int(file["file_size"]) if "file_size" in file else None)
+        for file in answer.get("files", [])
+    ]
 
 
 def _collect(pairs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

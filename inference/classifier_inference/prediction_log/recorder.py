@@ -48,6 +48,7 @@ from classifier_inference.termination_log import write_termination
 POLL_SECONDS = 1.0
 STATE_SECONDS = 2.0
 ADOPT_SECONDS = 10.0
+CLEAR_SECONDS = 60.0
 LONGEST_DELAY_SECONDS = 30.0
 END_POLL_SECONDS = 0.2
 
@@ -83,6 +84,7 @@ class Recorder:
         self._failures = 0
         self._next_adoption = 0.0
         self._next_retention = 0.0
+        self._next_clearing = 0.0
         place.folder.mkdir(parents=True, exist_ok=True)
         self._wait_for(lambda: hold(place.folder) is not None)
         write_owner(place.folder, self._owner)
@@ -131,6 +133,7 @@ class Recorder:
         if not self._shipper.away:
             self._adopt()
             self._shipper.settle_unsure()
+            self._clear_half_made()
             self._keep_retention()
         self._shipper.probe()
         return taken
@@ -162,6 +165,10 @@ class Recorder:
             counts = read_counts(folder / COUNTERS)
             _log.info("adopted", writer=folder.name, dropped_records=counts.records, dropped_images=counts.images)
             remove_folder(folder)
+
+    def _clear_half_made(self) -> None:
+        if time.monotonic() >= self._next_clearing and self._shipper.delete_half_made(self._owner):
+            self._next_clearing = time.monotonic() + CLEAR_SECONDS
 
     def _keep_retention(self) -> None:
         kept = self._log_spec.retention

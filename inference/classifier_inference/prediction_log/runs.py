@@ -17,7 +17,7 @@ from classifier_inference.prediction_log.artifacts import (
     safe_name,
 )
 from classifier_inference.prediction_log.mlflow_client import MlflowClient
-from classifier_inference.prediction_log.mlflow_data import Run, to_ms
+from classifier_inference.prediction_log.mlflow_data import FINISHED, Run, to_ms
 from classifier_inference.prediction_log.parquet import write_parquet
 from classifier_inference.prediction_log.record import ImageRef, Record
 from classifier_inference.prediction_log.segments import Window, read_images, read_records
@@ -33,7 +33,6 @@ from classifier_inference.prediction_log.summary import (
 
 IMAGES = "images.tar"
 PREDICTIONS = "predictions.parquet"
-FINISHED = "FINISHED"
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def ship_window(
     _put_window(experiment, window, run, records, has_images=bool(images))
     end_ms = to_ms(datetime.fromisoformat(summary.last_time or first.time))
     experiment.mlflow.log_batch(run.run_id, end_ms, summary.render_metrics(), render_params(first, preprocess))
-    experiment.mlflow.finish_run(run.run_id, max(end_ms, window.start_milliseconds))
+    experiment.mlflow.end_run(run.run_id, max(end_ms, window.start_milliseconds))
     return Counted(summary.count, summary.images)
 
 
@@ -137,7 +136,7 @@ def ship_predictions(
                 {**render_tags(record, window.id), TAG_REQUEST: record.request_id},
             )
         _fill(experiment, run, record, _read_image(window.images, record.image_ref), preprocess)
-        experiment.mlflow.finish_run(run.run_id, to_ms(answered))
+        experiment.mlflow.end_run(run.run_id, to_ms(answered))
     return counted
 
 

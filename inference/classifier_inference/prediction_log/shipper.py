@@ -10,7 +10,7 @@ from classifier_inference.log_state import SinkReason, SinkState
 from classifier_inference.prediction_log.folders import Owner
 from classifier_inference.prediction_log.mlflow_client import MlflowClient
 from classifier_inference.prediction_log.recorder_state import Shipped
-from classifier_inference.prediction_log.retention import delete_old_runs
+from classifier_inference.prediction_log.retention import delete_half_made, delete_old_runs
 from classifier_inference.prediction_log.runs import Experiment, find_window_runs, ship_predictions, ship_window
 from classifier_inference.prediction_log.segments import Window, delete_window, list_sealed
 from classifier_inference.prediction_log.sinks.artifacts import ArtifactStore
@@ -41,8 +41,8 @@ class Shipper:
         self._s3 = s3
         self._unsure = unsure
         self._experiment: Experiment | None = None
-        self._heard_at = dict.fromkeys(Sink, 0.0)
-        self._measured_at = 0.0
+        self._heard_at = dict.fromkeys(Sink, float("-inf"))
+        self._measured_at = float("-inf")
         self._fullness: SinkState | None = None
         self.away = False
         """Whether a store was away when a folder was shipped last; one that refuses a window alone is not."""
@@ -85,6 +85,20 @@ class Shipper:
             return False
         if deleted:
             _log.info("deleted old runs", runs=deleted)
+        return True
+
+    def delete_half_made(self, owner: Owner) -> bool:
+        """Delete runs that servers began and never finished; return whether that could be done."""
+        try:
+            if self._mlflow.find_experiment(self._experiment_name) is None:
+                return True
+            now_ms = int(time.time() * 1000)
+            deleted = delete_half_made(self._find_experiment(), owner.classifier, owner.namespace, now_ms)
+        except SinkError as error:
+            self._note(error)
+            return False
+        if deleted:
+            _log.info("deleted runs that were never finished", runs=deleted)
         return True
 
     def probe(self) -> None:

@@ -15,9 +15,16 @@ from classifier_inference.prediction_log.artifacts import (
 )
 from classifier_inference.prediction_log.logger import Origin
 from classifier_inference.prediction_log.mlflow_client import MlflowClient
-from classifier_inference.prediction_log.mlflow_data import Run, to_ms
+from classifier_inference.prediction_log.mlflow_data import FAILED, Run, to_ms
 from classifier_inference.prediction_log.sinks.errors import SinkError
-from classifier_inference.prediction_log.summary import TAG_CLASSIFIER, TAG_NAMESPACE, TAG_POD, TAG_REQUEST
+from classifier_inference.prediction_log.summary import (
+    FROM_SERVER,
+    TAG_CLASSIFIER,
+    TAG_NAMESPACE,
+    TAG_POD,
+    TAG_REQUEST,
+    TAG_SOURCE,
+)
 
 if TYPE_CHECKING:
     from classifier_inference.prediction_log.sinks.artifacts import ArtifactStore
@@ -44,7 +51,7 @@ def log_given(mlflow: MlflowClient, artifacts: "ArtifactStore", experiment: str,
         TAG_NAMESPACE: origin.namespace,
         TAG_POD: origin.pod,
         TAG_REQUEST: given.request_id,
-        "mlflow.source.name": "classifier serve",
+        TAG_SOURCE: FROM_SERVER,
     }
     run = mlflow.create_run(mlflow.ensure_experiment(experiment), name, to_ms(given.time), tags)
     facts = {"image": given.image_name, "time": given.time.isoformat(), "request": given.request_id, **given.params}
@@ -52,9 +59,18 @@ def log_given(mlflow: MlflowClient, artifacts: "ArtifactStore", experiment: str,
         artifacts.put(f"{run.artifact_uri}/{INPUT_IMAGES}/{name}", given.image)
         artifacts.put(f"{run.artifact_uri}/{result_name(given.time)}", render_result(facts, given.predictions).encode())
         mlflow.log_batch(run.run_id, to_ms(given.time), confidence_metrics(given.predictions), given.params)
-        mlflow.finish_run(run.run_id, to_ms(given.time))
+        mlflow.end_run(run.run_id, to_ms(given.time))
     except SinkError:
-        with suppress(SinkError):
-            mlflow.delete_run(run.run_id)
+        _take_back(mlflow, artifacts, run, given.time)
         raise
     return run
+
+
+def _take_back(mlflow: MlflowClient, artifacts: "ArtifactStore", run: Run, time: datetime) -> None:
+    """Delete what was made of a run, objects first; where that fails, a recorder does it later (retention.py)."""
+    try:
+        artifacts.delete_folder(run.artifact_uri)
+        mlflow.delete_run(run.run_id)
+    except SinkError:
+        with suppress(SinkError):
+            mlflow.end_run(run.run_id, to_ms(time), FAILED)

@@ -15,6 +15,10 @@ TAG_POD = "imageclassifier.pod"
 TAG_WINDOW = "imageclassifier.window"
 TAG_REQUEST = "imageclassifier.request"
 """The tag of a run that holds one prediction."""
+TAG_SOURCE = "mlflow.source.name"
+"""Who made the run: MLflow's own tag, which its pages show."""
+FROM_RECORDER = "classifier record"
+FROM_SERVER = "classifier serve"
 
 MOST_LABELS = 20
 """How many labels the mix names; the rest is `label/other`."""
@@ -106,7 +110,7 @@ def render_tags(record: Record, window_id: str) -> dict[str, str]:
         TAG_NAMESPACE: record.namespace,
         TAG_POD: record.pod,
         TAG_WINDOW: window_id,
-        "mlflow.source.name": "classifier record",
+        TAG_SOURCE: FROM_RECORDER,
     }
 
 

@@ -60,8 +60,12 @@ class Tracker:
     def _context(self) -> ssl.SSLContext:
         return make_context(self.settings.ca_file)
 
+    def _make_client(self, timeout: httpx2.Timeout, answer_seconds: float) -> MlflowClient:
+        # What isn't waited for any longer must end soon too: there are few threads.
+        return MlflowClient(self.settings.uri, timeout=timeout, verify=self._context, answer_seconds=answer_seconds)
+
     def _reach(self) -> None:
-        with closing(MlflowClient(self.settings.uri, timeout=_REACH_TIMEOUT, verify=self._context)) as mlflow:
+        with closing(self._make_client(_REACH_TIMEOUT, REACH_SECONDS)) as mlflow:
             mlflow.get_run(_NO_RUN)
 
     def _work(self, work: "Callable[[MlflowClient, ArtifactStore], ResultT]") -> ResultT:
@@ -72,5 +76,5 @@ class Tracker:
 
         storage = self.settings.storage
         s3 = S3Store(storage.endpoint, storage.region, bundle_authorities(self.settings.ca_file))
-        with closing(MlflowClient(self.settings.uri, timeout=_WORK_TIMEOUT, verify=self._context)) as mlflow:
+        with closing(self._make_client(_WORK_TIMEOUT, WORK_SECONDS)) as mlflow:
             return work(mlflow, ArtifactStore(mlflow, s3))

@@ -35,8 +35,8 @@ class Unsure:
             self._write()
 
     def list_settled(self, seconds: float = SETTLED_SECONDS) -> list[str]:
-        """Return the windows that were added so many seconds ago."""
-        return [window_id for window_id, since in self._since.items() if self._now() - since >= seconds]
+        """Return the windows that were added so many seconds ago, or later than now, by a clock that was set back."""
+        return [window_id for window_id, since in self._since.items() if abs(self._now() - since) >= seconds]
 
     def _read(self) -> dict[str, float]:
         try:

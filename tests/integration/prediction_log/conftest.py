@@ -73,6 +73,7 @@ class Recording:
             "POST",
             "experiments/create",
             {"name": self.experiment, "artifact_location": f"s3://{BUCKET}/artifacts/{self.experiment}"},
+            dict,
         )
 
     def start(self, pod: str = "pod-1", *, keys: dict[str, str] | None = None, **log: Any) -> Command:

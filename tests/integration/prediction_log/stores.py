@@ -23,7 +23,7 @@ MINIO_BINARIES = ("/var/cache/cluster/bin/minio", shutil.which("minio") or "")
 KEY_ID, SECRET_KEY = "recorder", "recorder-secret"
 BUCKET = "mlflow"
 MLFLOW = str(Path(sys.executable).with_name("mlflow"))
-START_SECONDS = 90
+START_SECONDS = 240
 
 
 class Gate:
@@ -31,6 +31,8 @@ class Gate:
 
     def __init__(self, target: int) -> None:
         self.port = free_port()
+        self.on_connection: Callable[[], object] = lambda: None
+        """Called when somebody has connected, before anything is passed on."""
         self._target = target
         self._listener: socket.socket | None = None
         self._open: set[socket.socket] = set()
@@ -58,6 +60,7 @@ class Gate:
                 client, _ = listener.accept()
             except OSError:
                 return
+            self.on_connection()
             threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
 
     def _pass_on(self, client: socket.socket) -> None:
@@ -102,7 +105,11 @@ class Store:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        wait_until(lambda: self._answers(asked), f"{command[0]} to answer", START_SECONDS)
+        try:
+            wait_until(lambda: self._answers(asked), f"{command[0]} to answer", START_SECONDS)
+        except AssertionError:
+            self.stop()
+            raise
 
     def _answers(self, path: str) -> bool:
         assert self._process.poll() is None, self._log.read_text()
@@ -157,11 +164,22 @@ def credentials(key_id: str = KEY_ID, secret_key: str = SECRET_KEY) -> dict[str,
     return {"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret_key}
 
 
+def find_minio() -> str | None:
+    """Return MinIO's executable, if there is one."""
+    return next((path for path in MINIO_BINARIES if path and Path(path).exists()), None)
+
+
 def start_minio(folder: Path) -> Store:
     """MinIO with its bucket: the executable where there is one, else the image."""
     port = free_port()
-    keys = {"MINIO_ROOT_USER": KEY_ID, "MINIO_ROOT_PASSWORD": SECRET_KEY}
-    binary = next((path for path in MINIO_BINARIES if path and Path(path).exists()), None)
+    keys = {
+        "MINIO_ROOT_USER": KEY_ID,
+        "MINIO_ROOT_PASSWORD": SECRET_KEY,
+        "MINIO_PROMETHEUS_AUTH_TYPE": "public",
+        # What is deleted takes its room for five minutes, else.
+        "MINIO_API_DELETE_CLEANUP_INTERVAL": "1s",
+    }
+    binary = find_minio()
     (folder / "data").mkdir()
     if binary is not None:
         command = [binary, "server", "--quiet", f"--address=127.0.0.1:{port}", str(folder / "data")]

@@ -91,9 +91,11 @@ def test_keys_that_do_not_open_the_store_are_told_in_its_own_words(
 ) -> None:
     write_window(recording.own, START)
     recorder = recording.start(keys=keys)
-    state = recording.wait_for_state(lambda state: state.storage and state.storage.ready is False)
+    state = recording.wait_for_state(
+        lambda state: state.storage and state.storage.ready is False and state.tracking.ready
+    )
     assert state.storage is not None
-    assert (state.storage.reason, state.tracking.ready) == (reason, True)
+    assert state.storage.reason == reason
     assert message in state.storage.message
     assert recording.backlog == 1
     recorder.kill()

@@ -16,6 +16,7 @@ import pytest
 from classifier_inference.api.tracking_schemas import MLflowLogResponse, MLflowRunResponse
 from tests.integration.prediction_log.conftest import Recording
 from tests.integration.prediction_log.stores import credentials, wait_until
+from tests.integration.prediction_log.windows import write_window
 from tests.integration.server.process import Server
 from tests.tiny_model import build_document, build_model, make_image
 
@@ -147,6 +148,18 @@ def test_a_logged_prediction_is_pending_until_it_is_shipped_and_then_found_with_
     assert server.end() == 0
 
 
+@pytest.mark.parametrize("sealed", [True, False])
+def test_what_waits_in_another_pod_s_folder_of_a_shared_spool_is_pending(
+    recording: Recording, start_server: StartServer, sealed: bool
+) -> None:
+    window = write_window(recording.spool / "pod-2", int(time.time() * 1000), sealed=sealed)
+    with start_server(recording).client() as client:
+        found = MLflowRunResponse.model_validate_json(client.get(f"{RUNS}/{window.requests[1]}").content)
+    assert found.state == "pending"
+    assert found.prediction is not None
+    assert found.prediction["request_id"] == window.requests[1]
+
+
 BAD: dict[str, tuple[dict[str, Any], int, str, str]] = {
     "score over 1": ({"predictions": [["a", 1.5]]}, 422, "invalid-input", "predictions.0.1"),
     "negative score": ({"predictions": [["a", -0.1]]}, 422, "invalid-input", "predictions.0.1"),
@@ -216,11 +229,28 @@ def test_an_address_that_answers_something_else_is_told(recording: Recording, st
         check(client.post(LOG, json=GIVEN), 503, "tracking-away", "answered 403 <?xml")
 
 
-def test_with_its_store_away_a_run_is_not_left_half_made(recording: Recording, start_server: StartServer) -> None:
+def test_with_its_store_away_a_run_is_left_as_failed(recording: Recording, start_server: StartServer) -> None:
     recording.to_minio.shut()
     with start_server(recording).client() as client:
-        check(client.post(LOG, json=GIVEN), 503, "tracking-away", "Could not connect")
-        assert recording.runs() == []
+        check(client.post(LOG, json=GIVEN), 503, "tracking-away", "can't be connected to")
+        (run,) = recording.runs()
+        assert run.status == "FAILED"
+
+
+def test_with_mlflow_gone_half_way_it_is_said_and_the_next_one_is_logged(
+    recording: Recording, start_server: StartServer
+) -> None:
+    with start_server(recording).client() as client:
+        recording.to_minio.on_connection = recording.to_mlflow.shut
+        response = client.post(LOG, json=GIVEN)
+        check(response, 503, "tracking-away")
+        assert int(response.headers["Retry-After"]) > 0
+        assert {run.status for run in recording.runs()} == {"RUNNING"}
+        assert recording.keys() == []
+        recording.to_minio.on_connection = lambda: None
+        recording.to_mlflow.open()
+        made = client.post(LOG, json=GIVEN).json()
+        assert {run.run_id: run.status for run in recording.runs()}[made["run_id"]] == "FINISHED"
 
 
 def check_away(ask: Callable[[], httpx2.Response]) -> None:

@@ -145,6 +145,8 @@ def test_unsure_windows_are_looked_at_when_they_have_settled_also_after_a_kill(t
     again.settle("a")
     assert "a" not in Unsure(tmp_path, lambda: now)
     assert "b" in again
+    now = -3600  # somebody set the clock
+    assert again.list_settled() == ["b"]
 
 
 @pytest.mark.parametrize(("kept", "pause"), [(60, 10), (3600, 180), (30 * 86400, 3600)])
