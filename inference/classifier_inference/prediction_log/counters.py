@@ -1,13 +1,15 @@
 """What the spool had to drop: counted in a file that is exact even after SIGKILL.
 
 The file is mapped into memory, so that counting is a store and not a write that a slow disk can hold up, and what was
-stored stays when the process is killed. Two slots and the number of the one that counts: a new state goes into the
-other slot, then one byte changes. A kill leaves the old state or the new one, never half of each.
+stored stays when the process is killed. Before it is mapped all of it is written: a store into a block that a full disk
+can't give ends the process (SIGBUS). Two slots and the number of the one that counts: a new state goes into the other
+slot, then one byte changes. A kill leaves the old state or the new one, never half of each.
 
 Records in doubt are those whose answer left before the disk had taken them. Each is settled when the write ends, or, by
 looking for it in the log, when the next start or an adopter finds it here.
 """
 
+import errno
 import mmap
 import os
 import struct
@@ -43,8 +45,7 @@ class Counters:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             if os.fstat(descriptor).st_size != _FILE_BYTES:
-                os.ftruncate(descriptor, _FILE_BYTES)
-                os.pwrite(descriptor, _MAGIC, 0)
+                _fill(descriptor)
             self._map = mmap.mmap(descriptor, _FILE_BYTES)
         finally:
             os.close(descriptor)
@@ -83,6 +84,12 @@ class Counters:
         self._map[start : start + len(content)] = content
         self._map[_SELECTOR] = slot
         self._state = state
+
+
+def _fill(descriptor: int) -> None:
+    content = _MAGIC.ljust(_FILE_BYTES, b"\0")
+    if os.pwrite(descriptor, content, 0) < len(content):
+        raise OSError(errno.ENOSPC, "no room for the counters")
 
 
 def read_counts(path: Path) -> Counts:

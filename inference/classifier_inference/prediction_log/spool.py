@@ -16,6 +16,7 @@ from uuid import UUID
 import structlog
 
 from classifier_inference.prediction_log.counters import Counters, Counts
+from classifier_inference.prediction_log.room import decide_budget, decide_limit, measure_disk
 from classifier_inference.prediction_log.segment import Segment, Write
 from classifier_inference.prediction_log.segments import (
     COUNTERS,
@@ -31,11 +32,8 @@ from classifier_inference.request_id import make_uuid7
 WAIT_SECONDS = 0.005
 """How long an answer waits for its record to be in the spool."""
 
-BUDGET_SHARE = 0.8
-"""How much of the spool is used: an emptyDir that grows over its size has its pod evicted."""
-
 IMAGE_SHARE = 0.9
-"""How much of that images may fill; the rest is left to records."""
+"""How much of what may be used images may fill; the rest is left to records."""
 
 MOST_WAITING = 512
 """How many records may wait for the disk. With a batch it must fit into what the counters can doubt."""
@@ -64,7 +62,6 @@ class Spool:
     def __init__(self, folder: Path, size_bytes: int, window_seconds: float, write: Write = os.write) -> None:
         """Take the folder over. Raises SpoolTakenError, or OSError where it can't be written."""
         self.folder = folder
-        self.budget_bytes = int(size_bytes * BUDGET_SHARE)
         self.logged_records = 0
         """How many records were written since the start."""
         self.logged_images = 0
@@ -78,6 +75,11 @@ class Spool:
         self._images: queue.SimpleQueue[tuple[Segment, Ticket | None] | None] = queue.SimpleQueue()
         self._segment: Segment | None = None
         self._used = measure_folder(folder)
+        disk = measure_disk(folder)
+        self.budget_bytes = decide_budget(size_bytes, disk)
+        """How much it may take at most."""
+        self._asked_bytes = size_bytes
+        self._limit = decide_limit(size_bytes, disk, self._used)
         self._written = 0
         self._waiting_image_bytes = 0
         self._takes_all = True
@@ -103,7 +105,7 @@ class Spool:
         """Return whether there is room for an image; where there is none it is counted as dropped."""
         with self._lock:
             after = self._used + self._waiting_image_bytes + size
-            fits = after <= self.budget_bytes * IMAGE_SHARE
+            fits = after <= self._limit * IMAGE_SHARE
             if fits and self._waiting_image_bytes + size <= MOST_IMAGE_BYTES:
                 self._waiting_image_bytes += size
                 return True
@@ -169,7 +171,7 @@ class Spool:
         return batch, True
 
     def _write_batch(self, batch: list[Ticket]) -> None:
-        room = self.budget_bytes - self._used
+        room = self._limit - self._used
         fitting = 0
         while fitting < len(batch) and room >= len(batch[fitting].line):
             room -= len(batch[fitting].line)
@@ -190,7 +192,7 @@ class Spool:
         if takes_all != self._takes_all:
             self._takes_all = takes_all
             note = _log.info if takes_all else _log.warning
-            note("takes records again" if takes_all else "full: drops records", used=self._used, of=self.budget_bytes)
+            note("takes records again" if takes_all else "full: drops records", used=self._used, of=self._limit)
 
     def _settle(self, batch: list[Ticket], whole: int) -> None:
         """Count what was dropped, then tell those that wait; the first `whole` were taken."""
@@ -267,11 +269,13 @@ class Spool:
                 self._counters.add(images=segment.missing_images)
 
     def _measure(self) -> None:
-        """See what the recorder has made room for."""
+        """See what the recorder has made room for, and what others have left of the disk."""
         before = self._written
-        measured = measure_folder(self.folder)
+        measured, disk = measure_folder(self.folder), measure_disk(self.folder)
+        limit = decide_limit(self._asked_bytes, disk, measured)
         with self._lock:
             self._used = measured + self._written - before
+            self._limit = limit
         self._measured_at = time.monotonic()
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 from classifier_inference.prediction_log.counters import read_counts
 from classifier_inference.prediction_log.record import Record
 from classifier_inference.prediction_log.segments import COUNTERS, list_open, list_sealed, read_images, read_records
-from tests.integration.server.process import Server, free_port
+from tests.integration.server.process import WAIT_SECONDS, Server, free_port
 from tests.tiny_model import make_image, write_document
 
 PREDICT = "/api/v1/predict"
@@ -25,9 +27,10 @@ ANSWERS_A_LIFE = 20
 CLIENTS = 4
 
 
-def start(folder: Path, document: Path) -> Server:
-    environment = {"POD_NAME": POD, "POD_NAMESPACE": "photos", "CLASSIFIER_LOG_LEVEL": "info"}
-    return Server(document, f"--files={folder}", f"--spool={folder / 'spool'}", **environment).wait_until_ready()
+def start(folder: Path, document: Path, spool: Path | None = None, **variables: str) -> Server:
+    environment = {"POD_NAME": POD, "POD_NAMESPACE": "photos", "CLASSIFIER_LOG_LEVEL": "info", **variables}
+    arguments = (f"--files={folder}", f"--spool={spool or folder / 'spool'}")
+    return Server(document, *arguments, **environment).wait_until_ready()
 
 
 def write(folder: Path, **log: Any) -> Path:
@@ -35,14 +38,14 @@ def write(folder: Path, **log: Any) -> Path:
     return write_document(folder, tracking=tracking, predictionLog=log)
 
 
-def read_log(folder: Path) -> list[Record]:
-    pod = folder / "spool" / POD
+def read_log(spool: Path) -> list[Record]:
+    pod = spool / POD
     paths = [window.records for window in list_sealed(pod)] + list_open(pod)
     return [record for path in paths for record in read_records(path)]
 
 
-def read_logged_images(folder: Path) -> set[str]:
-    return {name for path in (folder / "spool" / POD).glob("*.tar") for name in read_images(path)}
+def read_logged_images(spool: Path) -> set[str]:
+    return {name for path in (spool / POD).glob("*.tar") for name in read_images(path)}
 
 
 async def ask_until(url: str, answered: set[str], enough: asyncio.Event) -> None:
@@ -80,13 +83,56 @@ async def test_a_server_that_is_killed_50_times_under_load_has_logged_or_counted
     server = start(tmp_path, document)
     server.send(signal.SIGTERM)
     server.end()
-    logged = [record.request_id for record in read_log(tmp_path)]
+    logged = [record.request_id for record in read_log(tmp_path / "spool")]
     counts = read_counts(tmp_path / "spool" / POD / COUNTERS)
     assert len(logged) == len(set(logged))
     assert len(answered) >= KILLS * ANSWERS_A_LIFE
     assert (len(answered - set(logged)), len(counts.in_doubt)) == (counts.records, 0)
-    announced = {record.request_id for record in read_log(tmp_path) if record.image.logged}
-    assert len(announced - read_logged_images(tmp_path)) == counts.images
+    announced = {record.request_id for record in read_log(tmp_path / "spool") if record.image.logged}
+    assert len(announced - read_logged_images(tmp_path / "spool")) == counts.images
+
+
+STUCK_DISK = """
+import os, pathlib, time
+
+write = os.write
+
+def wait_and_write(file, content):
+    while pathlib.Path({stuck!r}).exists() and os.readlink(f"/proc/self/fd/{{file}}").endswith(".jsonl"):
+        time.sleep(0.01)
+    return write(file, content)
+
+os.write = wait_and_write
+"""
+
+
+def test_a_server_that_is_killed_while_its_disk_is_stuck_has_answered_at_once_and_counted_exactly(
+    tmp_path: Path,
+) -> None:
+    document, stuck, patch = write(tmp_path), tmp_path / "stuck", tmp_path / "patch"
+    patch.mkdir()
+    (patch / "sitecustomize.py").write_text(STUCK_DISK.format(stuck=str(stuck)))
+    server = start(tmp_path, document, PYTHONPATH=os.pathsep.join([str(patch), os.environ.get("PYTHONPATH", "")]))
+    try:
+        with server.client() as client:
+            before = [client.post(PREDICT, content=IMAGE).json()["request_id"] for _ in range(5)]
+            stuck.touch()
+            started = time.monotonic()
+            during = [client.post(PREDICT, content=IMAGE).json()["request_id"] for _ in range(30)]
+            took = time.monotonic() - started
+            server.send(signal.SIGKILL)
+    finally:
+        server.kill()
+    stuck.unlink()
+    doubted = read_counts(tmp_path / "spool" / POD / COUNTERS)
+    again = start(tmp_path, document)
+    again.send(signal.SIGTERM)
+    again.end()
+    assert took < WAIT_SECONDS
+    assert doubted.in_doubt == {uuid.UUID(request_id) for request_id in during}
+    assert [record.request_id for record in read_log(tmp_path / "spool")] == before
+    counts = read_counts(tmp_path / "spool" / POD / COUNTERS)
+    assert (counts.records, counts.in_doubt) == (len(during), frozenset())
 
 
 def test_a_prediction_is_on_disk_when_its_answer_arrives(tmp_path: Path) -> None:
@@ -95,7 +141,7 @@ def test_a_prediction_is_on_disk_when_its_answer_arrives(tmp_path: Path) -> None
         with server.client() as client:
             files = {"file": ("röd katt.png", IMAGE, "image/png")}
             answer = client.post(PREDICT, files=files).json()
-            (record,) = read_log(tmp_path)
+            (record,) = read_log(tmp_path / "spool")
             server.send(signal.SIGTERM)
     finally:
         status = server.end()
@@ -127,9 +173,9 @@ def test_a_full_spool_is_told_exactly_and_answers_go_on(tmp_path: Path) -> None:
         server.kill()
     assert {answer.status_code for answer in answers} == {200}
     answered = {answer.json()["request_id"] for answer in answers}
-    logged = {record.request_id for record in read_log(tmp_path)}
+    logged = {record.request_id for record in read_log(tmp_path / "spool")}
     dropped = len(answered - logged)
-    dropped_images = len(answered - read_logged_images(tmp_path))
+    dropped_images = len(answered - read_logged_images(tmp_path / "spool"))
     assert 0 < dropped < dropped_images
     assert health["records"] == {"logged": len(logged), "dropped": dropped}
     assert health["images"]["dropped"] == dropped_images
@@ -154,11 +200,11 @@ def test_what_the_sample_leaves_out_is_neither_logged_nor_counted(tmp_path: Path
             server.send(signal.SIGTERM)
     finally:
         server.end()
-    logged = {record.request_id for record in read_log(tmp_path)}
+    logged = {record.request_id for record in read_log(tmp_path / "spool")}
     assert 20 < len(logged) < 80
     assert logged < set(answered)
     assert (health["records"]["dropped"], health["images"]["dropped"]) == (0, 0)
-    assert read_logged_images(tmp_path) == set()
+    assert read_logged_images(tmp_path / "spool") == set()
 
 
 def test_a_spool_that_can_not_be_written_is_told_by_its_reason(tmp_path: Path) -> None:
@@ -193,5 +239,5 @@ def test_an_image_may_be_called_anything(tmp_path: Path, name: str) -> None:
             server.send(signal.SIGTERM)
     finally:
         server.end()
-    (record,) = read_log(tmp_path)
+    (record,) = read_log(tmp_path / "spool")
     assert record.image.name
