@@ -11,7 +11,7 @@ from classifier_inference.digest import check_digest, combine_digests, list_mode
 from classifier_inference.labels import read_labels
 from classifier_inference.model import Model
 from classifier_inference.prediction import Prediction
-from classifier_inference.preprocess import ImageError, Source, decode_image, normalise
+from classifier_inference.preprocess import Hold, ImageError, Source, decode_image, normalise, uncounted
 from classifier_inference.sources import Files
 from classifier_inference.spec import CHANNEL_COUNTS, Classifier, ClassifierSpec, Preprocess, SelfTest
 from classifier_inference.termination import Reason
@@ -39,10 +39,10 @@ class LoadedClassifier:
     sha256: str
     load_seconds: float
 
-    def classify(self, content: bytes) -> Answer:
-        """Return the topK classes of an encoded image. Raises ImageError."""
+    def classify(self, content: bytes, hold: Hold = uncounted) -> Answer:
+        """Return the topK classes of an encoded image; `hold` is told of its memory. Raises what decode_image does."""
         started = time.perf_counter()
-        pixels, source = decode_image(content, self.spec.preprocess, self.spec.limits)
+        pixels, source = decode_image(content, self.spec.preprocess, self.spec.limits, hold)
         values = normalise(pixels, self.spec.preprocess)
         decoded = time.perf_counter()
         scores = self.model.score(values)

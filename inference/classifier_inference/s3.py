@@ -8,7 +8,7 @@ from typing import Any
 
 from classifier_inference import s3_client
 from classifier_inference.remote import CHUNK_BYTES, PassingError, RefusedError, RemoteFile
-from classifier_inference.s3_client import S3Error, Trouble
+from classifier_inference.s3_client import Credentials, S3Error, Trouble
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
 from classifier_inference.uri import S3Uri
@@ -41,10 +41,12 @@ class S3Folder:
         return f"{self.prefix}/{path}" if self.prefix else path
 
 
-def make_client(endpoint: str | None, region: str | None, ca_file: str | None) -> Any:
+def make_client(
+    endpoint: str | None, region: str | None, ca_file: str | None, credentials: Credentials | None = None
+) -> Any:
     """Return a boto3 client, as s3_client does. Raises StartError for settings that can't be used."""
     try:
-        return s3_client.make_client(endpoint, region, ca_file, READ_SECONDS)
+        return s3_client.make_client(endpoint, region, ca_file, READ_SECONDS, credentials)
     except S3Error as error:
         raise StartError(Reason.SPEC_INVALID, f"storage can't be used: {error}") from None
 

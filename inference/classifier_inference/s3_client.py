@@ -1,12 +1,14 @@
-"""A client of one S3 store, by boto3, and what its exceptions mean. Credentials come from the environment."""
+"""A client of one S3 store, by boto3, and what its exceptions mean."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
 import boto3
 import boto3.exceptions
+from botocore import UNSIGNED
 from botocore import exceptions as boto_errors
 from botocore.config import Config
 
@@ -68,13 +70,32 @@ class S3Error(Exception):
         self.trouble = trouble
 
 
-def make_client(endpoint: str | None, region: str | None, ca_file: str | None, read_seconds: float) -> Any:
+@dataclass(frozen=True)
+class Credentials:
+    """What opens a store."""
+
+    key_id: str
+    key: str = field(repr=False)
+
+
+ANONYMOUS = Credentials("", "")
+"""Requests that are not signed."""
+
+
+def make_client(
+    endpoint: str | None,
+    region: str | None,
+    ca_file: str | None,
+    read_seconds: float,
+    credentials: Credentials | None = None,
+) -> Any:
     """Return a client; without an endpoint it is the one in the environment, or else AWS's.
 
-    `ca_file` holds all certificate authorities to trust; None means the usual ones. Raises S3Error for settings that
-    can't be used.
+    Without `credentials` they are those in the environment. `ca_file` holds all certificate authorities to trust; None
+    means the usual ones. Raises S3Error for settings that can't be used.
     """
     config = Config(
+        signature_version=UNSIGNED if credentials is ANONYMOUS else None,
         connect_timeout=5,
         read_timeout=read_seconds,
         # Retrying is the caller's: for as long as for every other address.
@@ -85,8 +106,8 @@ def make_client(endpoint: str | None, region: str | None, ca_file: str | None, r
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    with explained():
-        session = boto3.session.Session(region_name=region)
+    try:
+        session = _make_session(region, credentials)
         return session.client(
             "s3",
             endpoint_url=endpoint,
@@ -94,6 +115,14 @@ def make_client(endpoint: str | None, region: str | None, ca_file: str | None, r
             config=config,
             verify=ca_file,
         )
+    except (ValueError, boto_errors.BotoCoreError) as error:
+        raise S3Error(Trouble.REFUSED, _last_words(error)) from None
+
+
+def _make_session(region: str | None, credentials: Credentials | None) -> Any:
+    if credentials is None:
+        return boto3.session.Session(region_name=region)
+    return boto3.session.Session(credentials.key_id or None, credentials.key or None, region_name=region)
 
 
 @contextmanager
@@ -105,7 +134,7 @@ def explained() -> Iterator[None]:
         raise _judge(error.response) from None
     except (boto_errors.NoCredentialsError, boto_errors.PartialCredentialsError):
         raise S3Error(Trouble.NO_CREDENTIALS, _NO_CREDENTIALS) from None
-    except (boto_errors.ParamValidationError, ValueError) as error:
+    except boto_errors.ParamValidationError as error:
         raise S3Error(Trouble.REFUSED, _last_words(error)) from None
     except boto_errors.SSLError as error:
         raise S3Error(Trouble.NOT_TRUSTED, f"its certificate is not trusted: {_last_words(error)}") from None
