@@ -16,7 +16,7 @@ from classifier_inference.uri import S3Uri
 READ_SECONDS = 15
 
 _PASSING = {Trouble.AWAY, Trouble.FAILING, Trouble.FULL}
-_MISSING = {Trouble.NO_BUCKET, Trouble.NO_OBJECT}
+_MISSING = {Trouble.NO_BUCKET, Trouble.NO_OBJECT, Trouble.NOTHING_THERE}
 
 
 @dataclass(frozen=True)

@@ -20,18 +20,6 @@ _NO_CREDENTIALS = (
 )
 
 
-@dataclass(frozen=True)
-class Credentials:
-    """What opens a store."""
-
-    key_id: str
-    key: str = field(repr=False)
-
-
-ANONYMOUS = Credentials("", "")
-"""Requests that are not signed."""
-
-
 class Trouble(Enum):
     """What is wrong with a request to a store."""
 
@@ -47,6 +35,8 @@ class Trouble(Enum):
     """The store's certificate."""
     NO_BUCKET = auto()
     NO_OBJECT = auto()
+    NOTHING_THERE = auto()
+    """A 404 that names neither: what answers may be no S3 store."""
     BAD_OBJECT = auto()
     """One that no store, or not this one, would take: its key, or its size."""
     REFUSED = auto()
@@ -55,7 +45,7 @@ class Trouble(Enum):
 _TROUBLES = {
     "NoSuchBucket": Trouble.NO_BUCKET,
     "NoSuchKey": Trouble.NO_OBJECT,
-    "404": Trouble.NO_OBJECT,
+    "404": Trouble.NOTHING_THERE,
     "EntityTooLarge": Trouble.BAD_OBJECT,
     "KeyTooLongError": Trouble.BAD_OBJECT,
     "XMinioInvalidObjectName": Trouble.BAD_OBJECT,
@@ -80,6 +70,18 @@ class S3Error(Exception):
         self.trouble = trouble
 
 
+@dataclass(frozen=True)
+class Credentials:
+    """What opens a store."""
+
+    key_id: str
+    key: str = field(repr=False)
+
+
+ANONYMOUS = Credentials("", "")
+"""Requests that are not signed."""
+
+
 def make_client(
     endpoint: str | None,
     region: str | None,
@@ -89,9 +91,8 @@ def make_client(
 ) -> Any:
     """Return a client; without an endpoint it is the one in the environment, or else AWS's.
 
-    Without `credentials` they are those in the environment.
-    `ca_file` holds all certificate authorities to trust; None means the usual ones. Raises S3Error for settings that
-    can't be used.
+    Without `credentials` they are those in the environment. `ca_file` holds all certificate authorities to trust; None
+    means the usual ones. Raises S3Error for settings that can't be used.
     """
     config = Config(
         signature_version=UNSIGNED if credentials is ANONYMOUS else None,
@@ -105,7 +106,7 @@ def make_client(
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    with explained():
+    try:
         session = _make_session(region, credentials)
         return session.client(
             "s3",
@@ -114,6 +115,8 @@ def make_client(
             config=config,
             verify=ca_file,
         )
+    except (ValueError, boto_errors.BotoCoreError) as error:
+        raise S3Error(Trouble.REFUSED, _last_words(error)) from None
 
 
 def _make_session(region: str | None, credentials: Credentials | None) -> Any:
@@ -131,7 +134,7 @@ def explained() -> Iterator[None]:
         raise _judge(error.response) from None
     except (boto_errors.NoCredentialsError, boto_errors.PartialCredentialsError):
         raise S3Error(Trouble.NO_CREDENTIALS, _NO_CREDENTIALS) from None
-    except (boto_errors.ParamValidationError, ValueError) as error:
+    except boto_errors.ParamValidationError as error:
         raise S3Error(Trouble.REFUSED, _last_words(error)) from None
     except boto_errors.SSLError as error:
         raise S3Error(Trouble.NOT_TRUSTED, f"its certificate is not trusted: {_last_words(error)}") from None

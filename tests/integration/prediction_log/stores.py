@@ -172,7 +172,13 @@ def find_minio() -> str | None:
 def start_minio(folder: Path) -> Store:
     """MinIO with its bucket: the executable where there is one, else the image."""
     port = free_port()
-    keys = {"MINIO_ROOT_USER": KEY_ID, "MINIO_ROOT_PASSWORD": SECRET_KEY, "MINIO_PROMETHEUS_AUTH_TYPE": "public"}
+    keys = {
+        "MINIO_ROOT_USER": KEY_ID,
+        "MINIO_ROOT_PASSWORD": SECRET_KEY,
+        "MINIO_PROMETHEUS_AUTH_TYPE": "public",
+        # What is deleted takes its room for five minutes, else.
+        "MINIO_API_DELETE_CLEANUP_INTERVAL": "1s",
+    }
     binary = find_minio()
     (folder / "data").mkdir()
     if binary is not None:
