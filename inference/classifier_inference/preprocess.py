@@ -10,6 +10,7 @@ crop lies where torchvision's CenterCrop puts it, at round((side - crop) / 2), h
 
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ class Geometry:
 class Source:
     """What an image was before anything was made of it."""
 
-    format: ImageFormat
+    format: ImageFormat | Literal["pixels", "tensor"]
     size: tuple[int, int]
     """(width, height) in pixels."""
 
@@ -89,8 +90,15 @@ def decode_image(content: bytes, preprocess: Preprocess, limits: Limits) -> tupl
             raise BrokenImageError(f"the image breaks off or is damaged: {error}") from error
     if turned.size != image.size:
         geometry = measure(turned.size, preprocess.resize)
-    pixels = _to_pixels(_crop(_resize(converted, geometry, preprocess), preprocess.effective_crop), preprocess)
-    return pixels, Source(found, size)
+    return _fit(converted, geometry, preprocess), Source(found, size)
+
+
+def fit_pixels(pixels: NDArray[np.uint8], preprocess: Preprocess, limits: Limits) -> NDArray[np.uint8]:
+    """Return what prepare_image returns, of an image's RGB pixels, height x width x 3. Raises TooManyPixelsError."""
+    image = Image.fromarray(pixels)
+    geometry = measure(image.size, preprocess.resize)
+    _judge_pixels(image.size, geometry, limits)
+    return _fit(image.convert("L") if preprocess.channels == "L" else image, geometry, preprocess)
 
 
 def normalise(pixels: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.float32]:
@@ -189,6 +197,11 @@ def _resize(image: Image.Image, geometry: Geometry, preprocess: Preprocess) -> I
     canvas = colour.resize(geometry.canvas)
     canvas.paste(resized, geometry.offset)
     return canvas
+
+
+def _fit(image: Image.Image, geometry: Geometry, preprocess: Preprocess) -> NDArray[np.uint8]:
+    """Return the resized and cropped pixels."""
+    return _to_pixels(_crop(_resize(image, geometry, preprocess), preprocess.effective_crop), preprocess)
 
 
 def _crop(image: Image.Image, side: int | None) -> Image.Image:

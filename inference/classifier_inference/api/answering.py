@@ -92,6 +92,14 @@ async def answer_request(
 
     Raises ProblemError, before the body is read where the server can't answer anyway.
     """
+    request.state.is_prediction = True
+    with serving.metrics.in_flight.track_inprogress():
+        return await _answer_prediction(serving, request, limit_bytes, respond)
+
+
+async def _answer_prediction(
+    serving: Serving, request: Request, limit_bytes: int, respond: Callable[[Work, bytes], Response]
+) -> Response:
     started = time.perf_counter()
     loaded = require_ready(serving)
     body = await read_body(request, limit_bytes)
@@ -109,17 +117,25 @@ async def answer_request(
     if serving.log is not None:
         await asyncio.gather(*map(serving.log.spool.confirm, work.tickets))
     _observe(work, time.perf_counter() - started)
+    if work.answers:
+        serving.last_answer = time.time()
     request.state.answers = work.answers
     return response
 
 
-def require_ready(serving: Serving) -> LoadedClassifier:
-    """Return the loaded classifier. Raises ProblemError where there is none yet, or no place in the queue."""
+def require_loaded(serving: Serving) -> LoadedClassifier:
+    """Return the loaded classifier. Raises ProblemError where there is none yet."""
     if serving.loaded is None:
         raise ProblemError(Kind.NOT_READY, "the model is being loaded", {"Retry-After": "1"})
+    return serving.loaded
+
+
+def require_ready(serving: Serving) -> LoadedClassifier:
+    """Return the loaded classifier. Raises ProblemError where there is none yet, or no place in the queue."""
+    loaded = require_loaded(serving)
     if serving.pool.is_full:
         raise queue_full()
-    return serving.loaded
+    return loaded
 
 
 def queue_full() -> ProblemError:
