@@ -4,18 +4,15 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from classifier_inference.fields import Document, Label, ModelUri, Sha256, Uri, cel_exactly_one, require_one
+from classifier_inference.fields import Document, Label, Name, Sha256, cel_exactly_one, require_one
+from classifier_inference.uri_fields import ModelUri, Uri
 
 
 class KeyRef(Document):
     """One key of a ConfigMap in the object's namespace."""
 
     # The name becomes part of a path that the operator asks for with its own rights: `..` in it would lead elsewhere.
-    name: str = Field(
-        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
-        max_length=253,
-        description="The ConfigMap.",
-    )
+    name: Name = Field(description="The ConfigMap.")
     key: str = Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253, description="The key in its data.")
 
 

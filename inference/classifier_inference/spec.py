@@ -8,20 +8,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from classifier_inference.fields import (
-    Document,
-    HeightWidth,
-    Label,
-    Quantity,
-    Size,
-    Uri,
-    Whole,
-    cel,
-    cel_exactly_one,
-    require_one,
-)
+from classifier_inference.amounts import Quantity, Whole
+from classifier_inference.fields import Document, HeightWidth, Label, Size, cel, cel_exactly_one, require_one
 from classifier_inference.model_spec import Model
 from classifier_inference.tracking_spec import PredictionLog, Storage, Tracking
+from classifier_inference.uri_fields import Uri
 
 API_VERSION = "imageclassifier.dev/v1alpha1"
 KIND = "ImageClassifier"
@@ -55,6 +46,10 @@ class Preprocess(Document):
     """From an image to the model's input, as Pillow does it: resize, crop, then (pixel / scale - mean) / std."""
 
     model_config = cel(
+        (
+            "has(self.crop) || !has(self.resize) || !has(self.resize.shorterSide) || self.resize.shorterSide >= 224",
+            "crop, which is 224 where it is absent, must not be over resize.shorterSide",
+        ),
         *(
             (f"!has(self.crop) || {rule}", "crop must not be over what resize leaves")
             for rule in (
@@ -212,18 +207,33 @@ class Runtime(Document):
     gpu: Gpu = Field(default=Gpu(), description="Used with device: cuda alone. Default: one nvidia.com/gpu.")
 
 
+_TRACKED = "has(self.tracking) && has(self.tracking.mode) && self.tracking.mode != 'None'"
+_HAS_LABELS_URI = "has(self.model.labels.uri)"
+
+
+def _is_of_model(uri: str) -> str:
+    return f"(!{uri}.matches('^models:/[^/@]+@') || {uri}.startsWith(self.model.uri + '/'))"
+
+
 class ClassifierSpec(Document):
     """What a server needs to know to answer, and to log what it answered."""
 
     model_config = cel(
-        (
-            "!has(self.predictionLog) || has(self.tracking) && has(self.tracking.mode) && self.tracking.mode != 'None'",
-            "predictionLog needs tracking with mode Managed or External",
+        (f"!has(self.predictionLog) || {_TRACKED}", "predictionLog needs tracking with mode Managed or External"),
+        *(
+            (f"{unless} || {_TRACKED}", f"{field} models:/ needs tracking with mode Managed or External: which MLflow")
+            for field, unless in (
+                ("model.uri", "!self.model.uri.startsWith('models:/')"),
+                ("labels.uri", f"!{_HAS_LABELS_URI} || !self.model.labels.uri.startsWith('models:/')"),
+                ("selfTest", "!has(self.selfTest) || self.selfTest.all(t, !t.image.uri.startsWith('models:/'))"),
+            )
         ),
-        (
-            "!self.model.uri.startsWith('models:/') || has(self.tracking) && has(self.tracking.mode) && "
-            "self.tracking.mode != 'None'",
-            "model.uri models:/ needs tracking with mode Managed or External: it says which MLflow",
+        *(
+            (rule, f"an alias in {field} must be model.uri's own, so that model and files are of one version")
+            for field, rule in (
+                ("labels.uri", f"!{_HAS_LABELS_URI} || {_is_of_model('self.model.labels.uri')}"),
+                ("selfTest", f"!has(self.selfTest) || self.selfTest.all(t, {_is_of_model('t.image.uri')})"),
+            )
         ),
     )
 

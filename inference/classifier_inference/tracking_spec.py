@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from classifier_inference.fields import Document, Duration, Whole, cel
+from classifier_inference.amounts import AtLeast, Between, Duration, Whole
+from classifier_inference.fields import Document, Name, cel
 
 MANAGED_PREFIX = "imageclassifier-"
 """What the names of the objects that classifiers share begin with; no classifier's own name does."""
@@ -14,8 +15,7 @@ SPOOL_LEAST_BYTES = 2**20
 
 Mode = Literal["Managed", "External", "None"]
 ManagedName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=30)]
-ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
-HttpAddress = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$", max_length=2048)]
+HttpAddress = Annotated[str, Field(pattern=r"^https?://[!-.0-~]+(/[!-~]*)?$", max_length=2048)]
 
 _IS_EXTERNAL = "has(self.mode) && self.mode == 'External'"
 _NAME_RULE = (
@@ -42,7 +42,7 @@ class Tracking(Document):
         default="mlflow", description="Managed: which one, of those in the namespace. Default: mlflow."
     )
     uri: HttpAddress | None = Field(default=None, description="External: the server's address, http:// or https://.")
-    secret: ObjectName | None = Field(
+    secret: Name | None = Field(
         default=None,
         description="External: a Secret with the key token, or the keys username and password. Default: none.",
     )
@@ -86,7 +86,7 @@ class Storage(Document):
         pattern=r"^[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]$",
         description="External: the bucket, which has to be there. Managed makes one called mlflow.",
     )
-    secret: ObjectName | None = Field(
+    secret: Name | None = Field(
         default=None,
         description="External: a Secret with the keys accessKeyId and secretAccessKey. Default: no credentials.",
     )
@@ -104,25 +104,7 @@ class Storage(Document):
 class Volume(Document):
     """A volume that outlives its pods."""
 
-    claim: ObjectName = Field(description="A PersistentVolumeClaim in the object's namespace.")
-
-
-def _at_least(least: int) -> AfterValidator:
-    def check(value: int) -> int:
-        if value < least:
-            raise ValueError(f"must be at least {least} bytes")
-        return value
-
-    return AfterValidator(check)
-
-
-def _between(least: float, most: float) -> AfterValidator:
-    def check(seconds: float) -> float:
-        if not least <= seconds <= most:
-            raise ValueError(f"must be from {least:g} to {most:g} seconds")
-        return seconds
-
-    return AfterValidator(check)
+    claim: Name = Field(description="A PersistentVolumeClaim in the object's namespace.")
 
 
 class PredictionLog(Document):
@@ -137,17 +119,17 @@ class PredictionLog(Document):
         description="window (default): an MLflow run holds a pod's predictions of a window of time. prediction: each "
         "prediction is a run of its own.",
     )
-    window: Annotated[Duration, _between(1, 3600)] = Field(
+    window: Annotated[Duration, Between(1, 3600)] = Field(
         default=60, description="How long a window is, from 1s to 1h. Default: 60s."
     )
     experiment: str | None = Field(
         default=None,
         min_length=1,
         max_length=200,
-        pattern=r"^[^\s/\\]([^/\\\n\r]*[^\s/\\])?$",
+        pattern=r"^[^\p{Z}\p{Cc}/\\]([^\p{Cc}/\\]*[^\p{Z}\p{Cc}/\\])?$",
         description="The MLflow experiment that runs belong to. Default: the object's name.",
     )
-    spool: Annotated[Whole, _at_least(SPOOL_LEAST_BYTES)] = Field(
+    spool: Annotated[Whole, AtLeast(SPOOL_LEAST_BYTES)] = Field(
         default=2**30,
         description="How much a pod may hold back on disk while a store is away, 1Mi at least: 0.8 of it is used. "
         "Default: 1Gi.",
@@ -155,10 +137,10 @@ class PredictionLog(Document):
     volume: Volume | None = Field(
         default=None, description="Where it is held back. Default: an emptyDir, which ends with its pod."
     )
-    retention: Annotated[Duration, _between(60, 100 * 365 * 86400)] | None = Field(
+    retention: Annotated[Duration, Between(60, 100 * 365 * 86400)] | None = Field(
         default=None, description="How long runs and their artifacts are kept, such as 30d. Absent: for ever."
     )
-    ship_time: Annotated[Duration, _between(0, 3600)] = Field(
+    ship_time: Annotated[Duration, Between(0, 3600)] = Field(
         default=30, description="How long a pod that ends may take to ship what it holds. Default: 30s."
     )
 

@@ -85,9 +85,7 @@ def parse_uri(uri: str) -> Address:
         case "image":
             return _parse_image(uri)
         case "https":
-            if not urlsplit(uri).hostname:
-                raise ValueError(f"{uri!r} names no host: write https://host/path")
-            return HttpsUri(uri)
+            return _parse_https(uri)
         case "s3":
             return _parse_s3(uri)
         case "models":
@@ -118,6 +116,16 @@ def _parse_image(uri: str) -> ImageUri:
     if any(part in {"", ".", ".."} for part in path.split("/")):
         raise ValueError(f"{uri!r} has an empty, '.' or '..' part in its path")
     return ImageUri(match["reference"], f"/{path}")
+
+
+def _parse_https(uri: str) -> HttpsUri:
+    try:
+        host = urlsplit(uri).hostname
+    except ValueError:
+        host = None
+    if not uri.startswith("https://") or not host:
+        raise ValueError(f"{uri!r} names no host: write https://host/path")
+    return HttpsUri(uri)
 
 
 def _parse_s3(uri: str) -> S3Uri:

@@ -37,8 +37,12 @@ _RESOURCES: dict[str, Any] = {
 }
 
 
+_STALE_PATCH = "the server rejected our request due to an error in our request"
+"""Said of a JSON patch whose test fails, or whose paths the object has no more."""
+
+
 class ClusterError(Exception):
-    """The API server did not do what was asked; asking again later may help."""
+    """The API server did not do what was asked; its own words say why. Asking again later may help."""
 
 
 class ConflictError(ClusterError):
@@ -47,10 +51,6 @@ class ConflictError(ClusterError):
 
 class GoneError(ClusterError):
     """The object, or its namespace, has ended or is about to."""
-
-
-class RefusedError(ClusterError):
-    """The API server found the object wrong, or did not allow it; its own words say why."""
 
 
 class Cluster:
@@ -182,10 +182,7 @@ def _translate(error: ApiError) -> ClusterError:
             return GoneError(message)
         case 409:
             return ConflictError(message)
-        case 400 | 403 | 422:
-            return RefusedError(message)
-        case 500 if message.startswith("failed to create typed patch object"):
-            # Said of what no server-side apply can be of, such as two variables of one name.
-            return RefusedError(message)
+        case 422 if message == _STALE_PATCH:
+            return ConflictError("the object has changed since it was read")
         case _:
             return ClusterError(message)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import threading
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ import structlog
 from prometheus_client import start_http_server
 
 from classifier_operator import metrics, reasons
+from classifier_operator.attempts import Attempts
 from classifier_operator.cluster import Cluster, connect, fetch_served_schema
 from classifier_operator.crd_check import describe_crd_problem
 from classifier_operator.health import HealthPoller
@@ -50,11 +52,17 @@ class Controller:
         start_http_server(self._settings.metrics_port)
         await self._await_crd()
         cluster = await self._stack.enter_async_context(connect())
-        shared = SharedReconciler(cluster, self._settings, self.trigger)
+        attempts = Attempts(time.monotonic)
+        shared = SharedReconciler(cluster, self._settings, attempts, self.trigger)
         poller = HealthPoller(lambda key: self.trigger(key.namespace, key.name))
         self._log_keeper = log_keeper = LogKeeper(cluster, shared, poller)
         reconciler = Reconciler(
-            cluster, self._settings, self._settings.read_ca_bundle(), log_keeper, clock=lambda: datetime.now(UTC)
+            cluster,
+            self._settings,
+            self._settings.read_ca_bundle(),
+            log_keeper,
+            attempts,
+            clock=lambda: datetime.now(UTC),
         )
 
         async def work(key: Key) -> float | None:

@@ -190,7 +190,7 @@ _STATUS: Schema = {
                 "version": _text("The version."),
                 "source": _text("Where its files lie."),
                 "sha256": _text("The model's digest, taken of the files."),
-                "latestVersion": _text("The version that the alias names by now; the spec's next change takes it."),
+                "latestVersion": _text("The version that the alias names by now, or empty. The next change takes it."),
             },
         },
         "conditions": {

@@ -6,6 +6,7 @@ another manager owns and that nobody here wants; a field of ours that is wanted 
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +23,13 @@ Path = tuple[str | int, ...]
 class Drift:
     """What has to be sent to make the live object the wanted one."""
 
-    apply: bool
-    """The wanted object has to be applied."""
+    differences: tuple[Path, ...]
+    """Fields for which the wanted object has to be applied."""
     additions: tuple[Path, ...]
     """Fields to remove, as paths into the live object, deepest and last first."""
 
     def __bool__(self) -> bool:
-        return self.apply or bool(self.additions)
+        return bool(self.differences or self.additions)
 
 
 def decide_drift(wanted: dict[str, Any], live: dict[str, Any]) -> Drift:
@@ -39,14 +40,15 @@ def decide_drift(wanted: dict[str, Any], live: dict[str, Any]) -> Drift:
         if not entry.get("subresource"):
             applied_by_us = entry["manager"] == MANAGER and entry["operation"] == "Apply"
             (ours if applied_by_us else others).append(entry.get("fieldsV1", {}))
-    stale = any(_unwanted(fields, wanted, live) for fields in ours)
+    stale = [path for fields in ours for path in _unwanted(fields, wanted, live)]
     additions = {
         (root, *path)
         for fields in others
         for root in PRUNED
         for path in _unwanted(fields.get(f"f:{root}", {}), wanted.get(root, {}), live.get(root, {}))
     }
-    return Drift(stale or not _contains(live, wanted), tuple(sorted(additions, key=_removal_order, reverse=True)))
+    differences = (*_differences(live, wanted), *stale)
+    return Drift(differences, tuple(sorted(additions, key=_removal_order, reverse=True)))
 
 
 def build_removal(live: dict[str, Any], additions: tuple[Path, ...]) -> list[dict[str, Any]]:
@@ -55,16 +57,19 @@ def build_removal(live: dict[str, Any], additions: tuple[Path, ...]) -> list[dic
     return [version, *({"op": "remove", "path": _pointer(path)} for path in additions)]
 
 
-def _contains(live: Any, wanted: Any) -> bool:
-    if isinstance(wanted, dict):
-        if not isinstance(live, dict):
-            return not wanted and live is None
-        return all(_contains(live.get(key), value) for key, value in wanted.items())
-    if isinstance(wanted, list):
-        if not isinstance(live, list):
-            return not wanted and live is None
-        return len(live) == len(wanted) and all(map(_contains, live, wanted))
-    return live == wanted or _same_quantity(live, wanted) or (wanted == "" and live is None)
+def _differences(live: Any, wanted: Any, path: Path = ()) -> Iterator[Path]:
+    """Yield the topmost paths at which the live value doesn't contain the wanted one."""
+    if isinstance(wanted, dict) and isinstance(live, dict):
+        for key, value in wanted.items():
+            yield from _differences(live.get(key), value, (*path, key))
+    elif isinstance(wanted, list) and isinstance(live, list) and len(live) == len(wanted):
+        for index, pair in enumerate(zip(live, wanted, strict=True)):
+            yield from _differences(*pair, (*path, index))
+    elif isinstance(wanted, dict | list):
+        if wanted or live is not None:
+            yield path
+    elif not (live == wanted or _same_quantity(live, wanted) or (wanted == "" and live is None)):
+        yield path
 
 
 def _same_quantity(left: Any, right: Any) -> bool:

@@ -36,6 +36,8 @@ POD_FAILED = "PodFailed"
 UNSCHEDULABLE = "Unschedulable"
 PODS_FORBIDDEN = "PodsForbidden"
 CHILD_REFUSED = "ChildRefused"
+RECONCILE_FAILED = "ReconcileFailed"
+CONTESTED = "Contested"
 ROUTED = "Routed"
 NO_ADDRESS = "NoAddress"
 CONFLICT = "Conflict"
@@ -43,6 +45,9 @@ NO_ANSWER = "NoAnswer"
 PREDICTIONS_LOST = "PredictionsLost"
 VOLUME_NOT_FOUND = "VolumeNotFound"
 VOLUME_NOT_SHAREABLE = "VolumeNotShareable"
+
+SIGNLESS = {NAME_TAKEN, WAITING_FOR_DELETION, LABELS_NOT_FOUND, VOLUME_NOT_FOUND}
+"""What no watch tells the end of, and what somebody waits for who has just mended it."""
 
 
 @dataclass(frozen=True)

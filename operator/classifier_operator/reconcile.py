@@ -1,6 +1,7 @@
 """Reconcile one object: parse -> build -> apply -> observe -> summarise -> patch, whatever the trigger."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,11 +9,11 @@ from typing import Any
 
 import structlog
 
-from classifier_inference.labels import parse_labels
-from classifier_inference.termination_log import StartError
 from classifier_operator import metrics, reasons
-from classifier_operator.children import ObstacleError, delete, is_owned, mend
-from classifier_operator.cluster import Cluster, GoneError
+from classifier_operator.attempts import Attempts
+from classifier_operator.children import Mender, ObstacleError, delete, is_owned
+from classifier_operator.cluster import Cluster, ClusterError, ConflictError, GoneError
+from classifier_operator.labels import fetch_labels
 from classifier_operator.log import LogKeeper
 from classifier_operator.log_status import describe_loss, summarise_lost
 from classifier_operator.names import CLASSIFIER_LABEL, REVISION_LABEL, build_selector
@@ -28,13 +29,31 @@ from classifier_operator.resources.service import build_service
 from classifier_operator.resources.service_account import build_service_account
 from classifier_operator.rollout import decide_rollout, find_used_revisions
 from classifier_operator.settings import Settings
-from classifier_operator.spec import KIND, Identity, ImageClassifier, SpecError, parse_identity, parse_image_classifier
-from classifier_operator.status import Condition, Observation, find_condition, summarise_route, summarise_status
+from classifier_operator.spec import (
+    KIND,
+    Identity,
+    ImageClassifier,
+    SpecError,
+    parse_identity,
+    parse_image_classifier,
+)
+from classifier_operator.status import (
+    Condition,
+    Observation,
+    find_condition,
+    find_new_contest,
+    summarise_failed,
+    summarise_route,
+    summarise_status,
+)
 from classifier_operator.workqueue import Key
 
 Object = dict[str, Any]
 RETRY_SECONDS = 1.0
 """When to look again at what gives no sign of its own, such as a name that another object holds."""
+FIRST_TOLD = 4
+"""Of failures in a row, the fourth, eighth, sixteenth … is told in status: fewer may be a moment's."""
+_MESSAGE_LIMIT = 1024
 _log = structlog.get_logger()
 
 
@@ -49,6 +68,7 @@ class Children:
     problem: Problem | None = None
     route: Condition | None = None
     resolved: Object | None = None
+    remark: str | None = None
 
 
 class Reconciler:
@@ -60,20 +80,24 @@ class Reconciler:
         settings: Settings,
         ca_bundle: str | None,
         log_keeper: LogKeeper,
+        attempts: Attempts,
         clock: Callable[[], datetime],
     ) -> None:
         self._cluster = cluster
         self._log_keeper = log_keeper
-        self._resolver = Resolver(cluster, settings, ca_bundle)
+        self._attempts = attempts
+        self._mender = Mender(cluster, attempts)
+        self._resolver = Resolver(cluster, self._mender, settings, ca_bundle)
         self._settings = settings
         self._ca_bundle = ca_bundle
         self._clock = clock
+        self._failures = Counter[Key]()
 
     async def reconcile(self, key: Key) -> float | None:
-        """Deal with one object; return the seconds after which to look again, or None. Raises ClusterError."""
+        """Deal with one object; return the seconds after which to look again, or None. Raises what went wrong."""
         body = await self._cluster.get(KIND, key.namespace, key.name)
         if body is None or "deletionTimestamp" in body["metadata"]:
-            self._log_keeper.forget(key)
+            self._forget(key)
             return None
         try:
             made = await self._make_children(body)
@@ -81,14 +105,29 @@ class Reconciler:
         except GoneError:
             _log.info("the namespace or the object is ending", namespace=key.namespace, name=key.name)
             return None
-        return RETRY_SECONDS if made.problem or (made.route and made.route.reason == reasons.NAME_TAKEN) else None
+        except ConflictError:
+            raise
+        except Exception as error:
+            self._failures[key] += 1
+            if is_told(self._failures[key]):
+                await self._tell_failure(body, error)
+            raise
+        del self._failures[key]
+        if {made.problem and made.problem.reason, made.route and made.route.reason} & reasons.SIGNLESS:
+            return RETRY_SECONDS
+        return self._attempts.take_wait(key)
+
+    def _forget(self, key: Key) -> None:
+        self._log_keeper.forget(key)
+        self._attempts.forget(key)
+        del self._failures[key]
 
     async def _make_children(self, body: Object) -> Children:
         identity = parse_identity(body)
         made = Children()
         try:
             made.classifier = parse_image_classifier(body)
-            labels = await self._fetch_labels(made.classifier)
+            labels, made.remark = await fetch_labels(self._cluster, made.classifier, body.get("status", {}))
             made.classifier, found = await self._resolver.resolve(made.classifier, labels, body.get("status", {}))
             made.resolved = found.render() if found else None
             made.revision = build_revision(made.classifier, labels)
@@ -104,24 +143,9 @@ class Reconciler:
             await self._make_route(made.classifier, made)
         return made
 
-    async def _fetch_labels(self, classifier: ImageClassifier) -> list[str] | None:
-        reference = classifier.spec.model.labels.config_map
-        if reference is None:
-            return None
-        found = await self._cluster.get("ConfigMap", classifier.identity.namespace, reference.name)
-        content = (found or {}).get("data", {}).get(reference.key)
-        if content is None:
-            missing = f"has no key {reference.key}" if found else "does not exist"
-            raise ObstacleError(Problem(reasons.LABELS_NOT_FOUND, f"ConfigMap {reference.name} {missing}"))
-        try:
-            return list(parse_labels(content.encode()))
-        except StartError as error:
-            message = f"ConfigMap {reference.name}, key {reference.key}: {error}"
-            raise ObstacleError(Problem(reasons.LABELS_INVALID, message)) from error
-
     async def _make_pods(self, classifier: ImageClassifier, revision: Revision, made: Children) -> None:
         identity = classifier.identity
-        config_map_name = build_config_map_name(identity, revision)
+        config_map_name = build_config_map_name(identity, revision.name)
         account, config_map, service, deployment = await asyncio.gather(
             self._get("ServiceAccount", identity, identity.name),
             self._get("ConfigMap", identity, config_map_name),
@@ -135,10 +159,10 @@ class Reconciler:
             await self._log_keeper.prepare(classifier)
             template = build_pod_template(classifier, revision, self._settings, ca_bundle)
         wanted = build_deployment(classifier, revision, template)
-        await mend(self._cluster, identity, build_service_account(classifier), account)
-        await mend(self._cluster, identity, build_config_map(identity, revision, ca_bundle), config_map)
-        await mend(self._cluster, identity, build_service(classifier), service)
-        made.deployment = await mend(self._cluster, identity, wanted, deployment)
+        await self._mender.mend(identity, build_service_account(classifier), account)
+        await self._mender.mend(identity, build_config_map(identity, revision, ca_bundle), config_map)
+        await self._mender.mend(identity, build_service(classifier), service)
+        made.deployment = await self._mender.mend(identity, wanted, deployment)
 
     async def _make_route(self, classifier: ImageClassifier, made: Children) -> None:
         identity = classifier.identity
@@ -150,7 +174,7 @@ class Reconciler:
             return
         problem = None
         try:
-            made.ingress = await mend(self._cluster, identity, wanted, live)
+            made.ingress = await self._mender.mend(identity, wanted, live)
         except ObstacleError as obstacle:
             problem = obstacle.problem
         made.route = summarise_route(made.ingress, problem)
@@ -179,15 +203,33 @@ class Reconciler:
             sinks=await self._log_keeper.observe(made.classifier, rollout, previous) if made.classifier else (),
             log=summarise_lost(previous, [*losses.values()]),
             resolved=made.resolved or (previous.get("resolved") if made.problem else None),
+            contests=self._attempts.list_contested(key),
+            remark=made.remark,
         )
-        status = summarise_status(identity, seen, previous, now)
-        if status != previous:
-            metrics.WRITES.labels(KIND, "status").inc()
-            await self._cluster.replace_status(body, status)
+        if await self._replace_status(body, summarise_status(identity, seen, previous, now), now):
             self._log_keeper.settle(key, losses)
-            await self._tell_readiness(identity, previous, status, now)
             for loss in losses.values():
                 await self._tell(identity, describe_loss(loss), now)
+
+    async def _tell_failure(self, body: Object, error: Exception) -> None:
+        """Say in status why nothing could be done or seen. What was seen before stays."""
+        now = self._clock()
+        status = summarise_failed(parse_identity(body), describe_failure(error), body.get("status", {}), now)
+        await self._replace_status(body, status, now)
+
+    async def _replace_status(self, body: Object, status: Object, now: datetime) -> bool:
+        """Write a status that differs from the one before, and tell of what is new in it; return whether it did."""
+        previous = body.get("status", {})
+        if status == previous:
+            return False
+        metrics.WRITES.labels(KIND, "status").inc()
+        await self._cluster.replace_status(body, status)
+        identity = parse_identity(body)
+        await self._tell_readiness(identity, previous, status, now)
+        contest = find_new_contest(previous, status)
+        if contest is not None:
+            await self._tell(identity, contest, now)
+        return True
 
     async def _tell_readiness(self, identity: Identity, previous: Object, status: Object, now: datetime) -> None:
         before, after = (find_condition(each, reasons.READY) for each in (previous, status))
@@ -205,7 +247,10 @@ class Reconciler:
 
     async def _tell(self, identity: Identity, condition: Object, now: datetime) -> None:
         metrics.WRITES.labels("Event", "create").inc()
-        await self._cluster.create_event(build_event(identity, condition, now))
+        try:
+            await self._cluster.create_event(build_event(identity, condition, now))
+        except ClusterError as error:
+            _log.warning("event not recorded", namespace=identity.namespace, name=identity.name, error=str(error))
 
     async def _delete_unused(self, identity: Identity, used: set[str]) -> None:
         """Delete the ConfigMaps of revisions that no pod has, and that none will come back with."""
@@ -216,3 +261,15 @@ class Reconciler:
 
     async def _get(self, kind: str, identity: Identity, name: str) -> Object | None:
         return await self._cluster.get(kind, identity.namespace, name)
+
+
+def is_told(failures: int) -> bool:
+    """Return whether status tells of so many failures in a row: ever more rarely, since each write is a trigger."""
+    return failures >= FIRST_TOLD and failures & (failures - 1) == 0
+
+
+def describe_failure(error: Exception) -> Problem:
+    """Return what status says of what nobody reckoned with: the API server's words, but of others the name alone."""
+    name = type(error).__name__
+    message = str(error) if isinstance(error, ClusterError) else f"{name}: the operator's log says more"
+    return Problem(reasons.RECONCILE_FAILED, message[:_MESSAGE_LIMIT])

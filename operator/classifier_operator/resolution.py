@@ -28,7 +28,9 @@ class Resolution:
     source: str
     sha256: str
     latest: str
-    """The version that the address named when it was last asked about: another one where an alias has moved."""
+    """The version that the address named when it was last asked about: another one where an alias has moved, and none
+    (empty) where it is gone.
+    """
 
     def render(self) -> Object:
         """Return it as it stands in status."""
@@ -55,7 +57,12 @@ def read_kept(status: Object, request: str) -> Resolution | None:
         return None
     try:
         return Resolution(
-            request, kept["uri"], kept["version"], kept["source"], kept["sha256"], kept.get("latestVersion", "")
+            request,
+            kept["uri"],
+            kept["version"],
+            kept["source"],
+            kept["sha256"],
+            kept.get("latestVersion", kept["version"]),
         )
     except KeyError:
         return None
@@ -88,10 +95,12 @@ def apply_resolution(classifier: ImageClassifier, address: ModelsUri, found: Res
 
 
 def describe_moved(resolved: Object) -> str | None:
-    """Return what is to be said where an alias names another version by now than `status.resolved` has, or None."""
+    """Return what is to be said where an alias no more names the version that `status.resolved` has, or None."""
     latest = resolved.get("latestVersion")
-    if not latest or latest == resolved.get("version"):
+    if latest == resolved.get("version"):
         return None
+    if not latest:
+        return "the alias names no version any more, which the next change of the spec needs"
     return f"the alias names version {latest} by now, which the next change of the spec takes"
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from classifier_inference.uri import ModelsUri
 from classifier_operator import pods, reasons
-from classifier_operator.children import ObstacleError, delete, is_owned, mend
+from classifier_operator.children import Mender, ObstacleError, delete, is_owned
 from classifier_operator.cluster import Cluster
 from classifier_operator.names import CLASSIFIER_LABEL, REQUEST_LABEL
 from classifier_operator.reasons import Problem
@@ -20,8 +20,9 @@ Object = dict[str, Any]
 class Resolver:
     """Turns addresses in MLflow's registry into versions, once a revision."""
 
-    def __init__(self, cluster: Cluster, settings: Settings, ca_bundle: str | None) -> None:
+    def __init__(self, cluster: Cluster, mender: Mender, settings: Settings, ca_bundle: str | None) -> None:
         self._cluster = cluster
+        self._mender = mender
         self._settings = settings
         self._ca_bundle = ca_bundle
 
@@ -56,7 +57,7 @@ class Resolver:
         if job is not None and (note is not None or _is_done(job)):
             # It asked for the version alone, or its pod is gone, and its answer with it.
             await delete(self._cluster, "Job", job)
-        problem = next((each for pod in found if (each := pods.find_problem(_unready(pod)))), None)
+        problem = next(filter(None, map(_find_problem, found)), None)
         raise ObstacleError(problem or Problem(reasons.RESOLVING, f"asking MLflow which version {address} stands for"))
 
     async def _ask_again(
@@ -66,8 +67,8 @@ class Resolver:
         if address.alias is None:
             return kept
         await self._ensure_job(classifier, address, kept.request, job, version_only=True)
-        note = read_note(await self._find_pods(classifier.identity, kept.request))
-        latest = note.version if note is not None else kept.latest
+        found = await self._find_pods(classifier.identity, kept.request)
+        latest = _read_latest(found, kept.latest)
         return Resolution(kept.request, kept.uri, kept.version, kept.source, kept.sha256, latest)
 
     async def _ensure_job(
@@ -81,7 +82,7 @@ class Resolver:
         identity = classifier.identity
         live = await self._cluster.get("Job", identity.namespace, wanted["metadata"]["name"])
         if live is None or not is_owned(live, identity):
-            await mend(self._cluster, identity, wanted, live)
+            await self._mender.mend(identity, wanted, live)
 
     async def _find_job(self, identity: Identity, request: str) -> Object | None:
         """Return the Job of a request; delete those of others, which nobody waits for any more."""
@@ -100,11 +101,20 @@ class Resolver:
         return await self._cluster.find("Pod", identity.namespace, labels)
 
 
-def _unready(pod: Object) -> Object:
-    """Return the pod as if it were not ready: that it runs again after a failure mends nothing yet."""
+def _read_latest(found: list[Object], before: str) -> str:
+    """Return which version an alias names by now, empty for none, as far as a Job's pods say; else what was known."""
+    note = read_note(found)
+    if note is not None:
+        return note.version
+    gone = any(problem and problem.reason == reasons.MODEL_NOT_FOUND for problem in map(_find_problem, found))
+    return "" if gone else before
+
+
+def _find_problem(pod: Object) -> Problem | None:
+    """Return what is wrong with a pod, ready or not: that it runs again after a failure mends nothing yet."""
     status = pod.get("status", {})
     conditions = [each for each in status.get("conditions", []) if each["type"] != "Ready"]
-    return pod | {"status": status | {"conditions": conditions}}
+    return pods.find_problem(pod | {"status": status | {"conditions": conditions}})
 
 
 def _is_done(job: Object) -> bool:

@@ -7,7 +7,8 @@ from typing import Any
 import structlog
 
 from classifier_operator import metrics, pods, reasons
-from classifier_operator.children import ObstacleError, delete, mend_shared
+from classifier_operator.attempts import Attempts
+from classifier_operator.children import Mender, ObstacleError, delete, refusals_told
 from classifier_operator.cluster import Cluster, GoneError
 from classifier_operator.names import MANAGED_BY_LABEL, MANAGER, MINIO_PORT, MLFLOW_PORT, SHARED_LABEL
 from classifier_operator.reasons import Problem
@@ -17,6 +18,7 @@ from classifier_operator.resources.shared import build_credentials, build_shared
 from classifier_operator.settings import Settings
 from classifier_operator.sinks import Minio, Shared, decide_sharing
 from classifier_operator.spec import KIND
+from classifier_operator.workqueue import Key
 
 Object = dict[str, Any]
 KINDS = ("StatefulSet", "Service")
@@ -27,9 +29,13 @@ _log = structlog.get_logger()
 class SharedReconciler:
     """Brings what is shared to what the objects of a namespace want, and keeps what is wrong with it."""
 
-    def __init__(self, cluster: Cluster, settings: Settings, tell: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, cluster: Cluster, settings: Settings, attempts: Attempts, tell: Callable[[str, str], None]
+    ) -> None:
         self._cluster = cluster
         self._settings = settings
+        self._attempts = attempts
+        self._mender = Mender(cluster, attempts)
         self._tell = tell
         self._problems: dict[tuple[str, str], Problem] = {}
 
@@ -49,8 +55,10 @@ class SharedReconciler:
                 await self._delete_unused(namespace, set(sharing.wanted))
         except GoneError:
             return None
-        waits = any((namespace, name) in self._problems for name in sharing.wanted)
-        return RETRY_SECONDS if waits else None
+        problems = (self._problems.get((namespace, name)) for name in sharing.wanted)
+        if any(problem and problem.reason in reasons.SIGNLESS for problem in problems):
+            return RETRY_SECONDS
+        return self._attempts.take_wait(Key(namespace))
 
     async def find_namespaces(self, scope: str) -> set[str]:
         """Return the namespaces in which something shared is, wanted or not; scope "*" means all."""
@@ -78,8 +86,8 @@ class SharedReconciler:
                 hosts = find_hosts(shared, await self._cluster.find("Ingress", namespace))
                 wanted = build_mlflow(namespace, shared, hosts, self._settings, stateful_set)
                 port = MLFLOW_PORT
-            await mend_shared(self._cluster, build_shared_service(namespace, shared.name, port), service)
-            await mend_shared(self._cluster, wanted, stateful_set)
+            await self._mender.mend_shared(build_shared_service(namespace, shared.name, port), service)
+            await self._mender.mend_shared(wanted, stateful_set)
         except ObstacleError as obstacle:
             return obstacle.problem
         return problem
@@ -107,7 +115,13 @@ class SharedReconciler:
 
 
 async def create_credentials(cluster: Cluster, namespace: str, name: str) -> None:
-    """See to it that a MinIO has credentials: those that are there, or new ones. They are never read."""
-    if await cluster.create_secret(build_credentials(namespace, name)):
+    """See to it that a MinIO has credentials: those that are there, or new ones. They are never read.
+
+    Raises ObstacleError where the API server refuses them.
+    """
+    secret = build_credentials(namespace, name)
+    with refusals_told("Secret", secret["metadata"]["name"]):
+        created = await cluster.create_secret(secret)
+    if created:
         metrics.WRITES.labels("Secret", "create").inc()
         _log.info("created credentials", namespace=namespace, name=name)

@@ -1,11 +1,13 @@
 """Parse: the object as the API server sent it -> ImageClassifier. No I/O."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from classifier_inference.fields import Document
+from classifier_inference.fields import Document, Name, cel
+from classifier_inference.model_spec import Labels
 from classifier_inference.spec import ClassifierSpec
 from classifier_operator.addresses import find_address_problem
 
@@ -18,8 +20,9 @@ NAME_LIMIT = 50
 OWN_LABELS = ("imageclassifier.dev/", "app.kubernetes.io/")
 RESERVED_ENV = ("CLASSIFIER_",)
 
+_NAMED_LABELS = 3
+
 Pairs = dict[str, Annotated[str, Field(max_length=63)]]
-DnsName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 
 
 class SpecError(ValueError):
@@ -44,17 +47,17 @@ class Rollout(Document):
 class IngressTls(Document):
     """Where the ingress controller finds the certificate."""
 
-    secret_name: DnsName = Field(description="A Secret of type kubernetes.io/tls in the object's namespace.")
+    secret_name: Name = Field(description="A Secret of type kubernetes.io/tls in the object's namespace.")
 
 
 class IngressRoute(Document):
     """An Ingress before the Service."""
 
-    class_name: DnsName | None = Field(default=None, description="The IngressClass. Default: the cluster's default.")
-    host: DnsName | None = Field(default=None, description="Default: any host.")
+    class_name: Name | None = Field(default=None, description="The IngressClass. Default: the cluster's default.")
+    host: Name | None = Field(default=None, description="Default: any host.")
     path: str = Field(
         default="/",
-        pattern=r"^/([-A-Za-z0-9._~/]*[-A-Za-z0-9._~])?$",
+        pattern=r"^/([-A-Za-z0-9_~][-A-Za-z0-9._~]*(/[-A-Za-z0-9_~][-A-Za-z0-9._~]*)*)?$",
         max_length=253,
         description="What comes before /api/v1 in the URL; the server strips it. Default: /.",
     )
@@ -70,7 +73,7 @@ class Route(Document):
 class LocalRef(Document):
     """A Secret of the object's namespace."""
 
-    name: DnsName = Field(description="The Secret's name.")
+    name: Name = Field(description="The Secret's name.")
 
 
 class EnvVar(Document):
@@ -85,6 +88,17 @@ class EnvVar(Document):
 class Pod(Document):
     """What is passed on to the pods: these fields and no others, none of which widens their rights."""
 
+    model_config = cel(
+        *(
+            (f"!has(self.labels) || self.labels.all(key, !key.startsWith('{own}'))", f"{own}… is set by the operator")
+            for own in OWN_LABELS
+        ),
+        *(
+            (f"!has(self.env) || self.env.all(each, !each.name.startsWith('{own}'))", f"{own}… is set by the operator")
+            for own in RESERVED_ENV
+        ),
+    )
+
     labels: Pairs = Field(default_factory=dict, max_length=64, description="The pods' labels, beside ours.")
     annotations: dict[str, str] = Field(default_factory=dict, max_length=64, description="The pods' annotations.")
     node_selector: Pairs = Field(default_factory=dict, max_length=64, description="As in a pod.")
@@ -97,8 +111,8 @@ class Pod(Document):
     topology_spread_constraints: Annotated[
         list[dict[str, Any]], kubernetes_type("io.k8s.api.core.v1.TopologySpreadConstraint", many=True)
     ] = Field(default=[], max_length=16, description="As in a pod.")
-    priority_class_name: DnsName | None = Field(default=None, description="As in a pod.")
-    runtime_class_name: DnsName | None = Field(default=None, description="As in a pod.")
+    priority_class_name: Name | None = Field(default=None, description="As in a pod.")
+    runtime_class_name: Name | None = Field(default=None, description="As in a pod.")
     image_pull_secrets: list[LocalRef] = Field(
         default=[], max_length=16, description="Secrets of the object's namespace, for the model's images too."
     )
@@ -184,8 +198,15 @@ def parse_image_classifier(body: dict[str, Any]) -> ImageClassifier:
     return ImageClassifier(parse_identity(body), spec)
 
 
-def _describe(problem: Any) -> str:
-    field = "spec"
+def check_labels(labels: Sequence[str]) -> list[str]:
+    """Return labels that are to be copied into an object. Raises SpecError where inline ones would be refused."""
+    try:
+        return Labels(inline=list(labels)).inline or []
+    except ValidationError as error:
+        raise SpecError("; ".join(_describe(problem, "labels") for problem in error.errors()[:_NAMED_LABELS])) from None
+
+
+def _describe(problem: Any, field: str = "spec") -> str:
     for part in problem["loc"]:
         field += f"[{part}]" if isinstance(part, int) else f".{part}"
     return f"{field}: {problem['msg'].removeprefix('Value error, ')}"

@@ -4,7 +4,7 @@ Status says what was observed, never what is hoped. `Ready` is True only when a 
 ready and no other pod that the Service selects could answer.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -56,6 +56,10 @@ class Observation:
     """What the log has lost."""
     resolved: Status | None = None
     """What MLflow's registry said that the model's address stands for."""
+    contests: Sequence[str] = ()
+    """Which mends others undo, a sentence each."""
+    remark: str | None = None
+    """What else is to be said of what answers."""
 
 
 def summarise_status(identity: Identity, seen: Observation, previous: Status, now: datetime) -> Status:
@@ -77,6 +81,22 @@ def summarise_status(identity: Identity, seen: Observation, previous: Status, no
         **({"log": seen.log} if seen.log else {}),
         **({"resolved": seen.resolved} if seen.resolved else {}),
     }
+
+
+def summarise_failed(identity: Identity, problem: Problem, previous: Status, now: datetime) -> Status:
+    """Return the status of an object that could not be looked at: why, and what was seen before."""
+    ready = Condition(reasons.READY, "False", problem.reason, problem.message)
+    others = [condition for condition in previous.get("conditions", []) if condition["type"] != reasons.READY]
+    conditions = [_render(ready, identity.generation, previous, now), *others]
+    return previous | {"conditions": conditions, "lastFailure": _summarise_failure(ready, previous, now)}
+
+
+def find_new_contest(previous: Status, status: Status) -> Status | None:
+    """Return what an Event says where others have begun to undo what is mended, as a condition would, or None."""
+    before, after = (find_condition(each, reasons.PROGRESSING) or {} for each in (previous, status))
+    if after.get("reason") != reasons.CONTESTED or before.get("reason") == reasons.CONTESTED:
+        return None
+    return after | {"status": "False"}
 
 
 def find_condition(status: Status, kind: str) -> Status | None:
@@ -145,19 +165,20 @@ def _summarise_served(seen: Observation) -> Condition:
     served = seen.rollout.served
     if served is None:
         return Condition(reasons.MODEL_SERVED, "False", reasons.NOTHING_ANSWERS, "no pod is ready")
-    moved = describe_moved(seen.resolved or {})
-    message = f"version {served.version} answers" + (f"; {moved}" if moved else "")
-    return Condition(reasons.MODEL_SERVED, "True", reasons.ANSWERING, message)
+    said = [f"version {served.version} answers", describe_moved(seen.resolved or {}), seen.remark]
+    return Condition(reasons.MODEL_SERVED, "True", reasons.ANSWERING, "; ".join(filter(None, said)))
 
 
 def _summarise_progress(seen: Observation) -> Condition:
     asked = seen.replicas
     if asked is None:
         return Condition(reasons.PROGRESSING, "Unknown", reasons.SPEC_INVALID, "the spec can't be understood")
-    message = f"{seen.rollout.ready} of {asked} replicas ready"
-    if seen.problem is None and seen.rollout.ready >= asked:
-        return Condition(reasons.PROGRESSING, "True", reasons.REPLICAS_READY, message)
-    return Condition(reasons.PROGRESSING, "False", reasons.ROLLING_OUT, message)
+    all_ready = seen.problem is None and seen.rollout.ready >= asked
+    reason = reasons.REPLICAS_READY if all_ready else reasons.ROLLING_OUT
+    said = [f"{seen.rollout.ready} of {asked} replicas ready", *seen.contests]
+    return Condition(
+        reasons.PROGRESSING, str(all_ready), reasons.CONTESTED if seen.contests else reason, "; ".join(said)
+    )
 
 
 def _summarise_model(served: ServedModel | None, previous: Status) -> Status | None:

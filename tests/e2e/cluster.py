@@ -101,6 +101,11 @@ class Cluster:
         assert done.returncode != 0, f"was taken: {json.dumps(document['spec'])}"
         return done.stderr
 
+    def try_to_create(self, kind: str, document: Object) -> httpx2.Response:
+        """Return what the API server would say to whoever creates an object; nothing is made."""
+        path = _path(kind, document["metadata"]["namespace"])
+        return self.api.post(path, params={"dryRun": "All", "fieldValidation": "Strict"}, json=document)
+
     def get(self, kind: str, namespace: str, name: str) -> Object | None:
         answer = self.api.get(f"{_path(kind, namespace)}/{name}")
         if answer.status_code == 404:

@@ -137,9 +137,10 @@ _PREAMBLE = f"""
 import json, os, sys, urllib.error, urllib.parse, urllib.request
 import boto3
 store = boto3.client("s3", endpoint_url=os.environ["MLFLOW_S3_ENDPOINT_URL"])
-def ask(path, body=None):
+def ask(path, body=None, method=None):
     url = "http://{MLFLOW}:5000/api/2.0/mlflow/" + path
     headers = {{"Content-Type": "application/json"}}
-    with urllib.request.urlopen(urllib.request.Request(url, body and body.encode(), headers), timeout=30) as answer:
+    asked = urllib.request.Request(url, body and body.encode(), headers, method=method)
+    with urllib.request.urlopen(asked, timeout=30) as answer:
         return answer.read().decode()
 """

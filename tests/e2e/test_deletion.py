@@ -1,5 +1,6 @@
 """A deleted object leaves nothing behind, however it is deleted."""
 
+import re
 import threading
 from contextlib import nullcontext
 
@@ -10,6 +11,7 @@ from tests.e2e.classifiers import classifier, has, ingress, picture, ready
 from tests.e2e.cluster import CHILD_KINDS, Cluster
 from tests.e2e.environment import without_operator
 
+OPERATING = (environment.ROOT / "docs" / "operating.md").read_text()
 SETTLED = 3
 """Seconds of waiting after everything is gone: long enough for an operator to make again what it shouldn't."""
 
@@ -92,3 +94,18 @@ def test_configmaps_of_revisions_that_nothing_uses_are_removed(operator: Cluster
     operator.patch("imageclassifiers", namespace, "photos", {"spec": {"topK": 2}})
     operator.until("imageclassifiers", namespace, "photos", ready, within=90)
     operator.until("configmaps", namespace, before, lambda found: found is None, within=90)
+
+
+def test_orphans_are_handed_over_as_documented_and_no_pod_restarts(operator: Cluster, namespace: str) -> None:
+    start(operator, namespace)
+    (before,) = operator.children(namespace, "photos")["pods"]
+    operator.kubectl("-n", namespace, "delete", "ic/photos", "--cascade=orphan")
+    operator.apply(classifier("photos", namespace, route=ingress("photos", namespace)))
+    operator.until("imageclassifiers", namespace, "photos", has("Ready", "False", "NameTaken"), within=10)
+    (documented,) = re.findall(r"```sh\n(uid=.*?)```", OPERATING, re.DOTALL)
+    script = documented.replace("NAME", "photos").replace("kubectl", f"kubectl -n {namespace}")
+    operator.run("bash", "-euc", script)
+    operator.until("imageclassifiers", namespace, "photos", ready, within=20)
+    assert operator.children(namespace, "photos")["pods"] == [before]
+    operator.kubectl("-n", namespace, "delete", "ic/photos")
+    nothing_is_left(operator, namespace)

@@ -127,8 +127,9 @@ def test_a_namespace_that_takes_no_more_pods_is_told(cluster: Cluster, served: s
 
 
 def test_a_spec_that_only_the_operator_can_judge_is_named(cluster: Cluster, served: str) -> None:
-    cluster.apply(classifier("odd", served, limits={"bytes": "1.5"}))
+    golden = {"image": {"uri": in_image("red.png")}, "label": "purple"}
+    cluster.apply(classifier("odd", served, selfTest=[golden]))
     found = cluster.until("imageclassifiers", served, "odd", has("Ready", "False", "SpecInvalid"), within=10)
-    assert "spec.limits.bytes" in condition(found, "Ready")["message"]
-    cluster.patch("imageclassifiers", served, "odd", {"spec": {"replicas": 0, "limits": {"bytes": "1Mi"}}})
+    assert "selfTest names the label 'purple'" in condition(found, "Ready")["message"]
+    cluster.patch("imageclassifiers", served, "odd", {"spec": {"replicas": 0, "selfTest": None}})
     cluster.until("imageclassifiers", served, "odd", has("Ready", "False", "ScaledToZero"), within=10)

@@ -41,6 +41,11 @@ def set_alias(cluster: Cluster, namespace: str, version: str) -> None:
     run_in_mlflow(cluster, namespace, f'ask("registered-models/alias", {asked!r}); print(1)')
 
 
+def delete_alias(cluster: Cluster, namespace: str) -> None:
+    asked = json.dumps({"name": MODEL, "alias": "champion"})
+    run_in_mlflow(cluster, namespace, f'ask("registered-models/alias", {asked!r}, "DELETE"); print(1)')
+
+
 def says(kind: str, part: str) -> Callable[[Object | None], bool]:
     return lambda found: part in condition(found, kind).get("message", "")
 
@@ -73,6 +78,13 @@ def test_an_alias_is_resolved_once_a_revision_and_a_moved_one_is_told_and_taken_
     assert ready(found)
     assert found["status"]["model"] == served
 
+    delete_alias(operator, namespace)
+    operator.kubectl("-n", namespace, "delete", "job", f"photos-r-{resolved['request']}")
+    told = says("ModelServed", "version 1 answers; the alias names no version any more")
+    found = operator.until("imageclassifiers", namespace, "photos", told, within=RESOLVED_WITHIN)
+    assert ready(found)
+
+    set_alias(operator, namespace, "2")
     operator.patch("imageclassifiers", namespace, "photos", {"spec": {"topK": 2}})
     found = operator.until("imageclassifiers", namespace, "photos", ready, within=RESOLVED_WITHIN)
     assert found is not None

@@ -9,6 +9,7 @@ from tests.e2e import environment
 from tests.e2e.classifiers import classifier, condition, has, ingress, is_ready, picture, ready
 from tests.e2e.cluster import Cluster, Object
 from tests.e2e.environment import kill_the_operator, without_operator
+from tests.tiny_model import COLOURS
 
 MENDED_WITHIN = 5
 
@@ -98,6 +99,27 @@ def test_an_edited_child_is_mended(
     operator.until(
         kind, served, "photos", lambda found: found is not None and read(found) == read(before), within=MENDED_WITHIN
     )
+
+
+def test_without_its_labels_an_object_is_repaired_and_scaled_but_not_changed(operator: Cluster, served: str) -> None:
+    labels = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "colours", "namespace": served}}
+    labels |= {"data": {"labels": "\n".join(COLOURS)}}
+    operator.apply(labels)
+    reference = {"labels": {"inline": None, "configMap": {"name": "colours", "key": "labels"}}}
+    operator.apply(classifier("labelled", served, model=reference))
+    operator.until("imageclassifiers", served, "labelled", ready)
+    operator.kubectl("-n", served, "delete", "configmap/colours")
+    operator.kubectl("-n", served, "delete", "service/labelled")
+    operator.until("services", served, "labelled", lambda found: found is not None, within=MENDED_WITHIN)
+    operator.kubectl("-n", served, "scale", "ic/labelled", "--replicas=2")
+    found = operator.until("imageclassifiers", served, "labelled", has("Progressing", "True"))
+    assert ready(found)
+    assert "ConfigMap colours does not exist" in condition(found, "ModelServed")["message"]
+    operator.patch("imageclassifiers", served, "labelled", {"spec": {"topK": 2}})
+    found = operator.until("imageclassifiers", served, "labelled", has("Ready", "False", "LabelsNotFound"), within=10)
+    assert condition(found, "ModelServed")["status"] == "True"
+    operator.apply(labels)
+    operator.until("imageclassifiers", served, "labelled", ready)
 
 
 def test_a_deployment_that_is_not_ours_is_left_alone_and_named(operator: Cluster, namespace: str) -> None:

@@ -10,14 +10,14 @@ DOCUMENT_KEY = "classifier.json"
 CA_KEY = "ca.crt"
 
 
-def build_config_map_name(identity: Identity, revision: Revision) -> str:
-    """Return the name of a revision's ConfigMap."""
-    return f"{identity.name}-{revision.name}"
+def build_config_map_name(identity: Identity, revision: str) -> str:
+    """Return the name of the ConfigMap of a revision, by the revision's name."""
+    return f"{identity.name}-{revision}"
 
 
 def build_config_map(identity: Identity, revision: Revision, ca_bundle: str | None) -> dict[str, Any]:
     """Return the ConfigMap of a revision."""
-    metadata = build_metadata(identity, build_config_map_name(identity, revision))
+    metadata = build_metadata(identity, build_config_map_name(identity, revision.name))
     metadata["labels"] = {**metadata["labels"], REVISION_LABEL: revision.name}
     return {
         "apiVersion": "v1",

@@ -7,6 +7,7 @@ from classifier_inference.uri import Address, ImageUri, ModelsUri, S3Uri, parse_
 from classifier_operator.names import HTTP_PORT, REVISION_LABEL, VERSION_ANNOTATION, build_labels, build_selector
 from classifier_operator.resources import restricted
 from classifier_operator.resources.config_map import CA_KEY, DOCUMENT_KEY, build_config_map_name
+from classifier_operator.resources.literal import escape
 from classifier_operator.resources.recorder import (
     SPEC_DIR,
     SPOOL_DIR,
@@ -66,7 +67,7 @@ def build_pod_template(
             ],
             "containers": [_build_server(classifier, settings)],
             "volumes": [
-                {"name": "spec", "configMap": {"name": build_config_map_name(identity, revision)}},
+                {"name": "spec", "configMap": {"name": build_config_map_name(identity, revision.name)}},
                 {"name": "model", "emptyDir": {}},
                 restricted.TMP_VOLUME,
                 *([build_spool_volume(classifier)] if classifier.logs else []),
@@ -117,7 +118,7 @@ def _build_copy(name: str, address: ImageUri) -> dict[str, Any]:
     return {
         "name": name,
         "image": address.reference,
-        "command": ["cp", address.path, f"{COPY_DIR}/{target}"],
+        "command": ["cp", escape(address.path), f"{COPY_DIR}/{target}"],
         "securityContext": restricted.CONTAINER,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": "model", "mountPath": COPY_DIR}],

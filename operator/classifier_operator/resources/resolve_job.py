@@ -9,6 +9,7 @@ from classifier_inference.uri import ModelsUri
 from classifier_operator.names import REQUEST_LABEL, build_labels, build_metadata
 from classifier_operator.resources import restricted
 from classifier_operator.resources.config_map import CA_KEY
+from classifier_operator.resources.literal import escape
 from classifier_operator.resources.recorder import SPEC_DIR, build_credentials_env
 from classifier_operator.settings import Settings
 from classifier_operator.sinks import resolve_storage, resolve_tracking
@@ -45,7 +46,7 @@ def build_resolve_job(
         # Also for device cuda: it computes nothing, and the gpu image has gigabytes.
         "image": settings.server_image_cpu,
         "imagePullPolicy": settings.image_pull_policy,
-        "args": ["resolve", str(address), *(["--version-only"] if version_only else [])],
+        "args": ["resolve", escape(str(address)), *(["--version-only"] if version_only else [])],
         "env": [*_build_env(classifier), *ca_env],
         "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},
         "securityContext": restricted.CONTAINER,
@@ -88,7 +89,7 @@ def _build_env(classifier: ImageClassifier) -> list[Object]:
         "AWS_ENDPOINT_URL_S3": storage.endpoint,
         "AWS_REGION": storage.region,
     }
-    ours = [{"name": name, "value": value} for name, value in places.items() if value]
+    ours = [{"name": name, "value": escape(value)} for name, value in places.items() if value]
     ours += build_credentials_env(classifier)
     taken = {variable["name"] for variable in ours}
     return [*(each.model_dump() for each in spec.pod.env if each.name not in taken), *ours]

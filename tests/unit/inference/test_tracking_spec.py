@@ -50,7 +50,7 @@ def test_what_fits_is_taken(changes: dict[str, Any]) -> None:
         ({"tracking": EXTERNAL, "predictionLog": {"window": "60"}}, "60s, 500ms"),
         ({"tracking": EXTERNAL, "predictionLog": {"window": "2h"}}, "from 1 to 3600 seconds"),
         ({"tracking": EXTERNAL, "predictionLog": {"sample": 0}}, "sample"),
-        ({"tracking": EXTERNAL, "predictionLog": {"spool": "1Ki"}}, "at least 1048576 bytes"),
+        ({"tracking": EXTERNAL, "predictionLog": {"spool": "1Ki"}}, "at least 1048576"),
         ({"tracking": EXTERNAL, "predictionLog": {"experiment": "a/b"}}, "experiment"),
         ({"tracking": EXTERNAL, "predictionLog": {"runs": "day"}}, "runs"),
     ],

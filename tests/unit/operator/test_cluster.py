@@ -4,7 +4,7 @@ import httpx2
 import pytest
 from lightkube.core.exceptions import ApiError
 
-from classifier_operator.cluster import ClusterError, ConflictError, GoneError, RefusedError, _translate
+from classifier_operator.cluster import ClusterError, ConflictError, GoneError, _translate
 
 
 @pytest.mark.parametrize(
@@ -12,8 +12,9 @@ from classifier_operator.cluster import ClusterError, ConflictError, GoneError, 
     [
         (404, "not found", GoneError),
         (409, "the object has been modified", ConflictError),
-        (422, "Deployment is invalid", RefusedError),
-        (500, 'failed to create typed patch object (…): .env: duplicate entries for key [name="A"]', RefusedError),
+        (422, "Deployment is invalid", ClusterError),
+        (422, "the server rejected our request due to an error in our request", ConflictError),
+        (413, "Request entity too large: limit is 3145728", ClusterError),
         (500, "etcdserver: request timed out", ClusterError),
     ],
 )

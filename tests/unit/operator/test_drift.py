@@ -75,14 +75,15 @@ def test_an_edited_value_is_applied_again(manager: str) -> None:
     live = live_object(entry(OURS), entry({"f:spec": {"f:replicas": {}}}, manager, "Update"))
     live["spec"]["replicas"] = 3
     drift = decide_drift(WANTED, live)
-    assert drift.apply
+    assert drift.differences == (("spec", "replicas"),)
     assert drift.additions == ()
 
 
 def test_a_removed_value_is_applied_again() -> None:
     live = live_object()
     del container_of(live)["env"][0]
-    assert decide_drift(WANTED, live).apply
+    path = ("spec", "template", "spec", "containers", 0, "env")
+    assert decide_drift(WANTED, live).differences == (path,)
 
 
 def test_a_field_of_ours_that_is_wanted_no_more_is_applied_away() -> None:
@@ -90,7 +91,7 @@ def test_a_field_of_ours_that_is_wanted_no_more_is_applied_away() -> None:
     ours["f:spec"]["f:paused"] = {}
     live = live_object(entry(ours))
     live["spec"]["paused"] = True
-    assert decide_drift(WANTED, live).apply
+    assert decide_drift(WANTED, live).differences == (("spec", "paused"),)
 
 
 def test_what_others_added_to_the_spec_is_removed_deepest_and_last_first() -> None:

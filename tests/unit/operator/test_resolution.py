@@ -1,12 +1,15 @@
 """Models by their address in MLflow's registry: what is asked, by whom, and what becomes of the answer."""
 
 import json
-from typing import Any
+import time
+from typing import Any, cast
 
 import pytest
 
 from classifier_inference.uri import ModelsUri
-from classifier_operator.children import ObstacleError
+from classifier_operator.attempts import Attempts
+from classifier_operator.children import Mender, ObstacleError
+from classifier_operator.cluster import Cluster
 from classifier_operator.names import build_selector
 from classifier_operator.resolution import (
     Resolution,
@@ -201,6 +204,9 @@ def test_a_moved_alias_is_told_and_one_that_stayed_is_not() -> None:
         "the alias names version 4 by now, which the next change of the spec takes"
     )
     assert describe_moved(found().render()) is None
+    assert describe_moved(found().render() | {"latestVersion": ""}) == (
+        "the alias names no version any more, which the next change of the spec needs"
+    )
     assert describe_moved({}) is None
 
 
@@ -242,8 +248,9 @@ class Memory:
         del self.jobs[live["metadata"]["name"]]
 
 
-def resolver_of(cluster: Memory) -> Resolver:
-    return Resolver(cluster, SETTINGS, None)  # type: ignore[arg-type]
+def resolver_of(memory: Memory) -> Resolver:
+    cluster = cast("Cluster", memory)
+    return Resolver(cluster, Mender(cluster, Attempts(time.monotonic)), SETTINGS, None)
 
 
 async def test_a_job_is_made_once_and_waited_for() -> None:
@@ -278,6 +285,18 @@ async def test_an_alias_that_moved_is_seen_and_not_taken() -> None:
     assert (pinned.spec.model.uri, resolution and resolution.latest) == ("models:/photos/3", "4")
     (job,) = cluster.jobs.values()
     assert "--version-only" in container_of(job)["args"]
+
+
+async def test_an_alias_that_is_gone_is_told_until_it_is_back_and_what_runs_stays() -> None:
+    classifier = classifier_of()
+    status = {"resolved": found(request=request_of(classifier)).render()}
+    missing = {"reason": "ModelNotFound", "message": "Registered model alias champion not found"}
+    away = {"reason": "ModelUnreachable", "message": "MLflow does not answer"}
+    for note, code, latest in ((away, 1, "3"), (missing, 1, ""), (away, 1, ""), ({"version": "3"}, 0, "3")):
+        pinned, resolution = await resolver_of(Memory(pod_saying(note, code=code))).resolve(classifier, None, status)
+        assert resolution is not None
+        assert (pinned.spec.model.uri, resolution.latest) == ("models:/photos/3", latest)
+        status = {"resolved": resolution.render()}
 
 
 async def test_a_change_of_the_spec_asks_again_and_drops_the_old_question() -> None:

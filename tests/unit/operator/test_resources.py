@@ -121,6 +121,12 @@ def test_a_cuda_pod_asks_for_its_gpus_and_tolerates_their_taint() -> None:
     assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in template["spec"]["tolerations"]
 
 
+def test_a_path_is_copied_as_it_stands_though_kubernetes_expands_commands() -> None:
+    model = SPEC["model"] | {"uri": "image://registry.test/m:1/a$$b/$(HOME)"}
+    (copy, *_) = template_of(model=model)["spec"]["initContainers"]
+    assert copy["command"][1] == "/a$$$$b/$$(HOME)"
+
+
 def test_a_cpu_pod_asks_for_no_gpu() -> None:
     template = template_of(runtime={"gpu": {"count": 2}})
     assert "tolerations" not in template["spec"]

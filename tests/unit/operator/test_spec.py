@@ -8,6 +8,7 @@ from classifier_operator.spec import SpecError, parse_image_classifier
 from tests.unit.operator.objects import SPEC, body_of, classifier_of
 
 MODEL = SPEC["model"]
+LOGGED = {"tracking": {"mode": "Managed"}}
 
 
 def test_every_field_but_the_model_and_its_labels_has_a_default() -> None:
@@ -40,6 +41,12 @@ def test_every_field_but_the_model_and_its_labels_has_a_default() -> None:
         (SPEC | {"replicas": -1}, "spec.replicas: "),
         (SPEC | {"limits": {"bytes": "ten"}}, "spec.limits.bytes: 'ten' is not a quantity: write it as 10485760, 10Mi"),
         (SPEC | {"limits": {"bytes": "0"}}, "spec.limits.bytes: "),
+        (SPEC | {"limits": {"bytes": str(2**63 - 1)}}, "spec.limits.bytes: "),
+        (SPEC | {"route": {"ingress": {"path": "/a//b"}}}, "spec.route.ingress.path: "),
+        (SPEC | {"route": {"ingress": {"host": "a..b"}}}, "spec.route.ingress.host: "),
+        (SPEC | LOGGED | {"predictionLog": {"spool": "1Ki"}}, "spec.predictionLog.spool: must be at least 1048576"),
+        (SPEC | LOGGED | {"predictionLog": {"window": "2h"}}, "spec.predictionLog.window: must be from 1 to 3600"),
+        (SPEC | LOGGED | {"storage": {"mode": "External", "endpoint": "http://a b", "bucket": "abc"}}, "endpoint: "),
         (
             SPEC | {"preprocess": {"resize": {"pad": [10, 10], "shorterSide": 3}}},
             "spec.preprocess.resize: needs exactly",

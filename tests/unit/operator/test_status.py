@@ -254,6 +254,14 @@ def test_an_alias_that_moved_is_named_beside_the_version_that_answers() -> None:
     assert status["resolved"]["version"] == "3"
 
 
+def test_what_is_to_be_said_of_what_answers_is_said_there() -> None:
+    rollout = decide_rollout(None, [replica_set_of("2", 1)], [pod_of("2")])
+    seen = Observation(rollout, None, 1, "2", None, None, None, resolved=RESOLVED, remark="the labels are kept")
+    served = find_condition(summarise_status(IDENTITY, seen, {}, NOW), "ModelServed")
+    assert served is not None
+    assert served["message"].endswith("takes; the labels are kept")
+
+
 def test_asking_the_registry_is_no_failure() -> None:
     status = status_of([pod_of("1")], problem=Problem("Resolving", "asking MLflow"))
     assert ready_of(status) == ("False", "Resolving")

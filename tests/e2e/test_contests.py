@@ -1,0 +1,141 @@
+"""What others go on undoing, and what the API server won't have: told, and not fought over in a hurry."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.e2e import environment
+from tests.e2e.classifiers import classifier, condition, has
+from tests.e2e.cluster import Cluster, Object
+
+NAMESPACE = "contests"
+SECONDS = 10
+EXTRA = {"name": "RIVAL", "value": "1"}
+
+
+@pytest.fixture(scope="module")
+def served(operator: Cluster) -> Iterator[str]:
+    """A namespace in which `photos` has its children, and no pods."""
+    with environment.a_namespace(operator, NAMESPACE) as name:
+        operator.apply(classifier("photos", name, replicas=0))
+        operator.until("imageclassifiers", name, "photos", has("Ready", "False", "ScaledToZero"))
+        yield name
+
+
+@contextmanager
+def rival(cluster: Cluster, name: str) -> Iterator[list[int]]:
+    """Add a variable to the server of a Deployment whenever it isn't there; yield the generations that it made."""
+    made: list[int] = []
+    ended = threading.Event()
+
+    def add_again() -> None:
+        while not ended.is_set():
+            found = cluster.get("deployments", NAMESPACE, name)
+            assert found is not None
+            if EXTRA not in found["spec"]["template"]["spec"]["containers"][0]["env"]:
+                path = "/spec/template/spec/containers/0/env/-"
+                changed = cluster.patch("deployments", NAMESPACE, name, [{"op": "add", "path": path, "value": EXTRA}])
+                made.append(changed["metadata"]["generation"])
+            ended.wait(0.05)
+
+    thread = threading.Thread(target=add_again)
+    thread.start()
+    try:
+        yield made
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_who_undoes_every_mend_is_told_of_and_fought_ever_more_rarely(operator: Cluster, served: str) -> None:
+    with rival(operator, "photos") as made:
+        found = operator.until(
+            "imageclassifiers", served, "photos", has("Progressing", "True", "Contested"), within=SECONDS
+        )
+        # What is measured is how often within a length of time.
+        threading.Event().wait(SECONDS)
+    assert "spec.template.spec.containers.0.env" in condition(found, "Progressing")["message"]
+    assert 4 <= len(made) <= 9
+    events = operator.find("events", served)
+    (event,) = [each for each in events if each["reason"] == "Contested"]
+    assert event["type"] == "Warning"
+    operator.patch("imageclassifiers", served, "photos", {"spec": {"topK": 2}})
+    operator.until(
+        "deployments",
+        served,
+        "photos",
+        lambda now: EXTRA not in (now or {})["spec"]["template"]["spec"]["containers"][0]["env"],
+        within=5,
+    )
+
+
+def webhook(rule: Object) -> Object:
+    """Return a webhook that is asked about things of the namespace, and that isn't there."""
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": NAMESPACE},
+        "webhooks": [
+            {
+                "name": "absent.contests.test",
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "failurePolicy": "Fail",
+                "clientConfig": {"service": {"namespace": NAMESPACE, "name": "absent", "path": "/"}},
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}},
+                "rules": [{"apiVersions": ["v1"], "operations": ["CREATE", "DELETE"], "scope": "*", **rule}],
+            }
+        ],
+    }
+
+
+@pytest.fixture
+def no_services(operator: Cluster) -> Iterator[None]:
+    """Have the API server answer 500 to whoever makes a Service in the namespace."""
+    operator.apply(webhook({"apiGroups": [""], "resources": ["services"]}))
+    yield
+    operator.kubectl("delete", "validatingwebhookconfiguration", NAMESPACE, "--ignore-not-found")
+
+
+@pytest.mark.usefixtures("no_services")
+def test_a_webhook_that_fails_is_told_in_the_api_servers_words(operator: Cluster, served: str) -> None:
+    operator.apply(classifier("blocked", served, replicas=0))
+    found = operator.until("imageclassifiers", served, "blocked", has("Ready", "False", "ChildRefused"), within=10)
+    assert "Service blocked: " in condition(found, "Ready")["message"]
+    assert 'failed calling webhook "absent.contests.test"' in condition(found, "Ready")["message"]
+    assert found is not None
+    assert found["status"]["lastFailure"]["reason"] == "ChildRefused"
+    operator.kubectl("delete", "validatingwebhookconfiguration", NAMESPACE)
+    operator.until("imageclassifiers", served, "blocked", has("Ready", "False", "ScaledToZero"), within=40)
+
+
+@pytest.fixture
+def no_deletions(operator: Cluster) -> Iterator[None]:
+    """Have the API server answer 500 to whoever deletes a ConfigMap in the namespace."""
+    operator.apply(webhook({"apiGroups": [""], "resources": ["configmaps"], "operations": ["DELETE"]}))
+    yield
+    operator.kubectl("delete", "validatingwebhookconfiguration", NAMESPACE, "--ignore-not-found")
+
+
+@pytest.mark.usefixtures("no_deletions")
+def test_what_nobody_reckoned_with_is_told_in_the_api_servers_words_too(operator: Cluster, served: str) -> None:
+    operator.patch("imageclassifiers", served, "photos", {"spec": {"topK": 3}})
+    found = operator.until("imageclassifiers", served, "photos", has("Ready", "False", "ReconcileFailed"), within=20)
+    assert "failed calling webhook" in condition(found, "Ready")["message"]
+    operator.kubectl("delete", "validatingwebhookconfiguration", NAMESPACE)
+    operator.until("imageclassifiers", served, "photos", has("Ready", "False", "ScaledToZero"), within=40)
+
+
+def test_labels_that_no_config_map_can_hold_are_told(operator: Cluster, served: str) -> None:
+    # As lines they fit into a ConfigMap, and as JSON no more.
+    content = f"{'a' * 39}\n" * 25_000
+    labels = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "large", "namespace": served}}
+    operator.kubectl("create", "-f", "-", stdin=json.dumps({**labels, "data": {"labels": content}}))
+    reference = {"labels": {"inline": None, "configMap": {"name": "large", "key": "labels"}}}
+    operator.apply(classifier("large", served, model=reference, replicas=0))
+    found = operator.until("imageclassifiers", served, "large", has("Ready", "False", "ChildRefused"), within=10)
+    assert "ConfigMap large-" in condition(found, "Ready")["message"]
+    assert "Too long" in condition(found, "Ready")["message"]
