@@ -14,6 +14,7 @@ import httpx2
 import numpy as np
 import psutil
 import pytest
+from pydantic import BaseModel
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import InferenceServerException
 
@@ -202,7 +203,7 @@ def test_kserve_client_works_unchanged(server: Server, tmp_path: Path) -> None:
 
 def test_answers_fit_their_schemas(client: httpx2.Client) -> None:
     model = f"/v2/models/{MODEL}"
-    for path, schema in {
+    routes: dict[str, type[BaseModel]] = {
         "/v2": schemas.ServerMetadata,
         "/v2/health/live": schemas.Live,
         "/v2/health/ready": schemas.Ready,
@@ -210,7 +211,8 @@ def test_answers_fit_their_schemas(client: httpx2.Client) -> None:
         f"{model}/ready": schemas.ModelReady,
         f"{model}/config": schemas.ModelConfig,
         f"{model}/versions/1/stats": schemas.Statistics,
-    }.items():
+    }
+    for path, schema in routes.items():
         schema.model_validate_json(client.get(path).content)
     assert client.get("/v2/health/live").json() == {"live": True}
     assert client.get("/v2/health/ready").json() == {"ready": True}
