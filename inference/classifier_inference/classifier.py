@@ -12,7 +12,15 @@ from classifier_inference.digest import check_digest, combine_digests, list_mode
 from classifier_inference.labels import read_labels
 from classifier_inference.model import Model
 from classifier_inference.prediction import Prediction
-from classifier_inference.preprocess import ImageError, Source, decode_image, fit_pixels, normalise
+from classifier_inference.preprocess import (
+    Hold,
+    ImageError,
+    Source,
+    decode_image,
+    fit_pixels,
+    normalise,
+    uncounted,
+)
 from classifier_inference.sources import Files
 from classifier_inference.spec import CHANNEL_COUNTS, Classifier, ClassifierSpec, Preprocess, SelfTest
 from classifier_inference.termination import Reason
@@ -54,17 +62,17 @@ class LoadedClassifier:
         """The shape of one image in the model's input, without the batch's side."""
         return input_shape(self.spec.preprocess)[1:]
 
-    def classify(self, content: bytes) -> Answer:
-        """Return the topK classes of an encoded image. Raises ImageError."""
+    def classify(self, content: bytes, hold: Hold = uncounted) -> Answer:
+        """Return the topK classes of an encoded image; `hold` is told of its memory. Raises what decode_image does."""
         started = time.perf_counter()
-        pixels, source = decode_image(content, self.spec.preprocess, self.spec.limits)
+        pixels, source = decode_image(content, self.spec.preprocess, self.spec.limits, hold)
         return self._answer(pixels, source, started)
 
-    def classify_pixels(self, pixels: NDArray[np.uint8]) -> Answer:
-        """Return the topK classes of an image's pixels, height x width x RGB. Raises ImageError."""
+    def classify_pixels(self, pixels: NDArray[np.uint8], hold: Hold = uncounted) -> Answer:
+        """Return the topK classes of an image's pixels, height x width x RGB. Raises what fit_pixels does."""
         started = time.perf_counter()
         height, width, _ = pixels.shape
-        fitted = fit_pixels(pixels, self.spec.preprocess, self.spec.limits)
+        fitted = fit_pixels(pixels, self.spec.preprocess, self.spec.limits, hold)
         return self._answer(fitted, Source("pixels", (width, height)), started)
 
     def classify_tensor(self, values: NDArray[np.float32]) -> list[Answer]:

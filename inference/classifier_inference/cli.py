@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from classifier_inference import model_commands
+from classifier_inference.malloc import tame_malloc
 from classifier_inference.settings import DEFAULT_TERMINATION_LOG, Settings, parse_root_path
 
 HOSTNAME = socket.gethostname()
@@ -70,6 +71,7 @@ def serve(
     """Serve a classifier on a port."""
     # Until the server takes them over, the signals that end it well end the start just as well.
     _end_on(signal.SIGTERM, signal.SIGINT, status=0)
+    tame_malloc()
     from classifier_inference.start import serve_document
 
     settings = Settings(

@@ -32,6 +32,17 @@ def _read_cpu_limit(cgroups: Path) -> float | None:
 def read_memory(cgroups: Path = CGROUPS) -> tuple[int, int]:
     """Return (used, limit) in bytes: the container's where it is limited, else the machine's."""
     machine = psutil.virtual_memory()
+    found = _read_container_memory(machine.total, cgroups)
+    return found if found is not None else (machine.total - machine.available, machine.total)
+
+
+def read_memory_limit(cgroups: Path = CGROUPS) -> int | None:
+    """Return the container's limit in bytes, or None where it has none."""
+    found = _read_container_memory(psutil.virtual_memory().total, cgroups)
+    return found[1] if found is not None else None
+
+
+def _read_container_memory(machine: int, cgroups: Path) -> tuple[int, int] | None:
     for used, limit in (
         ("memory.current", "memory.max"),
         ("memory/memory.usage_in_bytes", "memory/memory.limit_in_bytes"),
@@ -39,9 +50,9 @@ def read_memory(cgroups: Path = CGROUPS) -> tuple[int, int]:
         bound = _read_words(cgroups / limit)
         taken = _read_words(cgroups / used)
         # v1 writes "no limit" as a number near 2^63.
-        if taken and bound and bound[0] != "max" and int(bound[0]) < machine.total:
+        if taken and bound and bound[0] != "max" and int(bound[0]) < machine:
             return int(taken[0]), int(bound[0])
-    return machine.total - machine.available, machine.total
+    return None
 
 
 def _read_words(path: Path) -> list[str]:

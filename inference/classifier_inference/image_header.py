@@ -1,5 +1,7 @@
 """What an image's first bytes tell, without decoding it. No I/O."""
 
+from dataclasses import dataclass
+
 from classifier_inference.spec import ImageFormat
 
 _SIGNATURES: tuple[tuple[bytes, ImageFormat], ...] = (
@@ -20,19 +22,34 @@ def sniff_format(content: bytes) -> ImageFormat | None:
     return next((found for signature, found in _SIGNATURES if content.startswith(signature)), None)
 
 
-def read_webp_size(content: bytes) -> tuple[int, int] | None:
-    """Return a WebP's (width, height) from its first chunk, or None where that is missing (RFC 9649).
+@dataclass(frozen=True)
+class WebpHeader:
+    """What a WebP's first chunk tells."""
+
+    size: tuple[int, int]
+    """(width, height) in pixels."""
+    alpha: bool
+
+
+def read_webp_header(content: bytes) -> WebpHeader | None:
+    """Return what a WebP's first chunk tells, or None where that is missing (RFC 9649).
 
     Pillow sets up WebP's decoder, with two canvases of that size, as soon as it opens one.
     """
-    chunk, data = content[12:16], content[20:30]
+    header = _parse_webp(content[12:16], content[20:30])
+    return header if header is not None and all(header.size) else None
+
+
+def _parse_webp(chunk: bytes, data: bytes) -> WebpHeader | None:
     if len(data) < 10:
         return None
     if chunk == b"VP8X":
-        return 1 + int.from_bytes(data[4:7], "little"), 1 + int.from_bytes(data[7:10], "little")
+        size = 1 + int.from_bytes(data[4:7], "little"), 1 + int.from_bytes(data[7:10], "little")
+        return WebpHeader(size, alpha=bool(data[0] & 0x10))
     if chunk == b"VP8 ":
-        return int.from_bytes(data[6:8], "little") & 0x3FFF, int.from_bytes(data[8:10], "little") & 0x3FFF
+        size = int.from_bytes(data[6:8], "little") & 0x3FFF, int.from_bytes(data[8:10], "little") & 0x3FFF
+        return WebpHeader(size, alpha=False)
     if chunk == b"VP8L":
         bits = int.from_bytes(data[1:5], "little")
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        return WebpHeader((1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)), alpha=bool(bits >> 28 & 1))
     return None

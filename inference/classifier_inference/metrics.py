@@ -5,8 +5,22 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from classifier_inference.prediction import Prediction
+
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 """Seconds: a prediction takes milliseconds."""
+
+STAGES = ("read", "queue", "decode", "infer", "total")
+
+_PIXELS = (1e4, 5e4, 1e5, 5e5, 1e6, 2e6, 5e6, 1e7, 2e7, 5e7)
+_CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
+
+CLASSES = 1000
+"""Classes that are counted under their own labels, so that no model makes more series than Prometheus likes."""
+OTHER = "other"
+"""What the rest is counted under."""
+NONE = "none"
+"""What answers without a class are counted under."""
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -45,6 +59,32 @@ class Metrics:
             "classifier_queue_length", "Prediction requests that wait for a worker thread.", registry=self.registry
         )
         self.ready = Gauge("classifier_ready", "1 while /readyz says yes.", registry=self.registry)
+        self.memory = Gauge(
+            "classifier_memory_bytes",
+            "What bodies and pixels in flight take.",
+            registry=self.registry,
+        )
+        self.memory_limit = Gauge(
+            "classifier_memory_limit_bytes", "What they may take: limits.memory.", registry=self.registry
+        )
+        self.predictions = Counter(
+            "classifier_predictions",
+            "Answered images by their best class: the model's first 1000 labels, other, or none.",
+            ["label"],
+            registry=self.registry,
+        )
+        self.confidence = Histogram(
+            "classifier_confidence",
+            "How sure the model was of the best class, from 0 to 1.",
+            buckets=_CONFIDENCES,
+            registry=self.registry,
+        )
+        self.images = Counter(
+            "classifier_images", "Answered images by what they came as.", ["format"], registry=self.registry
+        )
+        self.pixels = Histogram(
+            "classifier_image_pixels", "Answered images' width times height.", buckets=_PIXELS, registry=self.registry
+        )
         self.model_info = Gauge(
             "classifier_model_info",
             "Always 1; the labels say which model is served, and what runs it.",
@@ -56,5 +96,22 @@ class Metrics:
         )
         for outcome in ("answered", "refused", "failed", "abandoned"):
             self.requests.labels(outcome)
-        for stage in ("read", "queue", "decode", "infer", "total"):
-            self.duration.labels(stage)
+        self._stages = {stage: self.duration.labels(stage) for stage in STAGES}
+
+    def observe_seconds(self, **stages: float) -> None:
+        """Count the seconds that stages took."""
+        for stage, seconds in stages.items():
+            self._stages[stage].observe(seconds)
+
+    def observe_image(self, image_format: str, size: tuple[int, int]) -> None:
+        """Count an answered image of (width, height)."""
+        self.images.labels(image_format).inc()
+        self.pixels.observe(size[0] * size[1])
+
+    def observe_prediction(self, best: Prediction | None) -> None:
+        """Count an answer by its best class; None is an answer without one."""
+        if best is None:
+            self.predictions.labels(NONE).inc()
+            return
+        self.predictions.labels(best.label if best.class_id < CLASSES else OTHER).inc()
+        self.confidence.observe(best.confidence)

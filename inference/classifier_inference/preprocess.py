@@ -8,6 +8,8 @@ grey to 8 bits by >> 8; lay transparent pixels over the background; convert to t
 crop lies where torchvision's CenterCrop puts it, at round((side - crop) / 2), halves to even.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Literal
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageOps
 
 from classifier_inference import image_header
+from classifier_inference.image_memory import Header, estimate_memory
 from classifier_inference.spec import ImageFormat, Limits, Preprocess, Resize
 
 # Our own limit is judged from the header, below; Pillow's would warn or refuse before it.
@@ -26,6 +29,9 @@ STRETCH_PIXELS = 50_000_000
 """What resizing may make of an image at least, however low its own limit is."""
 
 _SIXTEEN_BIT = {"I;16", "I;16L", "I;16B", "I;16N"}
+
+Hold = Callable[[int], AbstractContextManager[None]]
+"""Counts that many bytes for as long as it is open."""
 
 
 class ImageError(Exception):
@@ -67,38 +73,85 @@ class Source:
     """(width, height) in pixels."""
 
 
+def uncounted(size: int) -> AbstractContextManager[None]:
+    """Let that many bytes be taken, whatever else is."""
+    return nullcontext()
+
+
 def prepare_image(content: bytes, preprocess: Preprocess, limits: Limits) -> NDArray[np.uint8]:
     """Return uint8 pixels, height x width x channels, in the channel order asked for. Raises ImageError."""
     return decode_image(content, preprocess, limits)[0]
 
 
-def decode_image(content: bytes, preprocess: Preprocess, limits: Limits) -> tuple[NDArray[np.uint8], Source]:
-    """Return what prepare_image returns, and what it was made of. Raises ImageError."""
+def decode_image(
+    content: bytes, preprocess: Preprocess, limits: Limits, hold: Hold = uncounted
+) -> tuple[NDArray[np.uint8], Source]:
+    """Return what prepare_image returns, and what it was made of.
+
+    `hold` is told how many bytes that takes, before they are taken. Raises ImageError, and what `hold` raises.
+    """
     found = _judge_format(content, limits)
-    with _open_image(content, found, limits) as image:
+    with ExitStack() as held:
+        # Pillow sets up a WebP's canvases as soon as it opens one; of all others it reads the header alone.
+        webp = image_header.read_webp_header(content) if found == "webp" else None
+        if webp is not None:
+            _judge_pixels(webp.size, measure(webp.size, preprocess.resize), limits)
+            header = Header("webp", "RGBA" if webp.alpha else "RGB", webp.size, transparent=webp.alpha)
+            held.enter_context(hold(_estimate(header, preprocess)))
+        image = _open_image(content, found)
         size = image.size
-        geometry = measure(size, preprocess.resize)
-        _judge_pixels(image.size, geometry, limits)
-        try:
-            image.load()
-            turned = ImageOps.exif_transpose(image) if preprocess.exif == "apply" else image
-            flat = flatten(turned, preprocess.background)
-            converted = flat.convert("L" if preprocess.channels == "L" else "RGB")
-        except MemoryError:
-            raise
-        except Exception as error:  # Pillow's parsers raise whatever broken bytes lead them to
-            raise BrokenImageError(f"the image breaks off or is damaged: {error}") from error
-    if turned.size != image.size:
-        geometry = measure(turned.size, preprocess.resize)
-    return _fit(converted, geometry, preprocess), Source(found, size)
+        _judge_pixels(size, measure(size, preprocess.resize), limits)
+        if webp is None:
+            held.enter_context(hold(_estimate(_read_header(image, found), preprocess)))
+        held.enter_context(closing(image))
+        return _make_pixels(image, preprocess), Source(found, size)
 
 
-def fit_pixels(pixels: NDArray[np.uint8], preprocess: Preprocess, limits: Limits) -> NDArray[np.uint8]:
-    """Return what prepare_image returns, of an image's RGB pixels, height x width x 3. Raises TooManyPixelsError."""
-    image = Image.fromarray(pixels)
-    geometry = measure(image.size, preprocess.resize)
-    _judge_pixels(image.size, geometry, limits)
-    return _fit(image.convert("L") if preprocess.channels == "L" else image, geometry, preprocess)
+def fit_pixels(
+    pixels: NDArray[np.uint8], preprocess: Preprocess, limits: Limits, hold: Hold = uncounted
+) -> NDArray[np.uint8]:
+    """Return what prepare_image returns, of an image's RGB pixels, height x width x 3.
+
+    Raises TooManyPixelsError, and what `hold` raises.
+    """
+    height, width, _ = pixels.shape
+    header = Header("bmp", "RGB", (width, height))
+    _judge_pixels(header.size, measure(header.size, preprocess.resize), limits)
+    with hold(_estimate(header, preprocess)):
+        return _make_pixels(Image.fromarray(pixels), preprocess)
+
+
+def _make_pixels(image: Image.Image, preprocess: Preprocess) -> NDArray[np.uint8]:
+    wanted = "L" if preprocess.channels == "L" else "RGB"
+    try:
+        image.load()
+        turned = ImageOps.exif_transpose(image) if preprocess.exif == "apply" else image
+        flat = flatten(turned, preprocess.background)
+        converted = flat if flat.mode == wanted else flat.convert(wanted)
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's parsers raise whatever broken bytes lead them to
+        raise BrokenImageError(f"the image breaks off or is damaged: {error}") from error
+    resized = _resize(converted, measure(turned.size, preprocess.resize), preprocess)
+    return _to_pixels(_crop(resized, preprocess.effective_crop), preprocess)
+
+
+def _read_header(image: Image.Image, found: ImageFormat) -> Header:
+    return Header(
+        found,
+        image.mode,
+        image.size,
+        transparent=image.has_transparency_data,
+        progressive="progressive" in image.info,
+    )
+
+
+def _estimate(header: Header, preprocess: Preprocess) -> int:
+    """Return the bytes that decoding and resizing take, turned or not."""
+    apply = preprocess.exif == "apply"
+    sizes = [header.size, header.size[::-1]] if apply else [header.size]
+    longest = max((measure(size, preprocess.resize).resized for size in sizes), key=lambda resized: sum(resized))
+    return estimate_memory(header, longest, grey=preprocess.channels == "L", copied=apply)
 
 
 def normalise(pixels: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.float32]:
@@ -162,10 +215,7 @@ def _judge_format(content: bytes, limits: Limits) -> ImageFormat:
     return found
 
 
-def _open_image(content: bytes, found: ImageFormat, limits: Limits) -> Image.Image:
-    size = image_header.read_webp_size(content) if found == "webp" else None
-    if size is not None:
-        _judge_size(size, limits)
+def _open_image(content: bytes, found: ImageFormat) -> Image.Image:
     try:
         return Image.open(BytesIO(content), formats=[found])
     except MemoryError:
@@ -197,11 +247,6 @@ def _resize(image: Image.Image, geometry: Geometry, preprocess: Preprocess) -> I
     canvas = colour.resize(geometry.canvas)
     canvas.paste(resized, geometry.offset)
     return canvas
-
-
-def _fit(image: Image.Image, geometry: Geometry, preprocess: Preprocess) -> NDArray[np.uint8]:
-    """Return the resized and cropped pixels."""
-    return _to_pixels(_crop(_resize(image, geometry, preprocess), preprocess.effective_crop), preprocess)
 
 
 def _crop(image: Image.Image, side: int | None) -> Image.Image:

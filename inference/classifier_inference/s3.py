@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import boto3
 import boto3.exceptions
+from botocore import UNSIGNED
 from botocore import exceptions as boto_errors
 from botocore.config import Config
 
@@ -24,6 +25,18 @@ _NO_CREDENTIALS = (
     "secretAccessKey (without a cluster: the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
 )
 _ERRORS = (boto_errors.BotoCoreError, boto_errors.ClientError, boto_errors.HTTPClientError)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What opens a store."""
+
+    key_id: str
+    key: str = field(repr=False)
+
+
+ANONYMOUS = Credentials("", "")
+"""Requests that are not signed."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +61,16 @@ class S3Folder:
         return f"{self.prefix}/{path}" if self.prefix else path
 
 
-def make_client(endpoint: str | None, region: str | None, ca_file: str | None) -> Any:
+def make_client(
+    endpoint: str | None, region: str | None, ca_file: str | None, credentials: Credentials | None = None
+) -> Any:
     """Return a boto3 client; without an endpoint it is the one in the environment, or else AWS's.
 
+    Without `credentials` they are those in the environment.
     `ca_file` holds all certificate authorities to trust; None means the usual ones.
     """
     config = Config(
+        signature_version=UNSIGNED if credentials is ANONYMOUS else None,
         connect_timeout=5,
         read_timeout=15,
         # Retrying is ours: for as long as for every other address.
@@ -65,7 +82,7 @@ def make_client(endpoint: str | None, region: str | None, ca_file: str | None) -
         response_checksum_validation="when_required",
     )
     try:
-        session = boto3.session.Session(region_name=region)
+        session = _make_session(region, credentials)
         return session.client(
             "s3",
             endpoint_url=endpoint,
@@ -75,6 +92,12 @@ def make_client(endpoint: str | None, region: str | None, ca_file: str | None) -
         )
     except (ValueError, boto_errors.BotoCoreError) as error:
         raise StartError(Reason.SPEC_INVALID, f"storage can't be used: {error}") from None
+
+
+def _make_session(region: str | None, credentials: Credentials | None) -> Any:
+    if credentials is None:
+        return boto3.session.Session(region_name=region)
+    return boto3.session.Session(credentials.key_id or None, credentials.key or None, region_name=region)
 
 
 def open_object(client: Any, address: S3Uri) -> RemoteFile:

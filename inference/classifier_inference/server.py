@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 import structlog
@@ -16,10 +17,12 @@ import uvicorn
 from classifier_inference.api.app import make_app
 from classifier_inference.classifier import LoadedClassifier
 from classifier_inference.container import count_cpus
+from classifier_inference.memory import Memory, measure_limit
 from classifier_inference.pool import Pool
 from classifier_inference.prediction_log.open import describe_tracking, open_log
+from classifier_inference.remote_image import RemoteImages
 from classifier_inference.request_id import make_uuid7
-from classifier_inference.serving import Serving
+from classifier_inference.serving import Fetcher, Serving
 from classifier_inference.settings import Settings
 from classifier_inference.spec import Classifier
 from classifier_inference.termination_log import StartError, write_termination
@@ -32,6 +35,9 @@ FINISH_SECONDS = 20
 
 SPOOL_SECONDS = 5
 """How long the spool may take to write what waits. What it has not sealed by then, the recorder seals."""
+
+FETCH_THREADS = 8
+"""Images that are brought from elsewhere at once."""
 
 _log = structlog.get_logger("server")
 
@@ -78,13 +84,16 @@ def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], 
     """
     threads = count_cpus()
     try:
+        fetcher = _make_fetcher(classifier, settings.ca_file)
         log = open_log(classifier, settings.spool, settings.pod, settings.namespace)
     except StartError as error:
         write_termination(error.failure, settings.termination_log)
         return 1
     serving = Serving(
         classifier=classifier,
+        fetcher=fetcher,
         pool=Pool(threads, classifier.spec.limits.queue),
+        memory=Memory(measure_limit(classifier.spec.limits.memory)),
         new_request_id=lambda: str(make_uuid7(time.time_ns() // 1_000_000, os.urandom(10))),
         image_root=settings.image_root,
         log=log,
@@ -112,6 +121,14 @@ def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], 
             _log.warning("the spool is left as it is: its disk is too slow", folder=str(log.spool.folder))
 
 
+def _make_fetcher(classifier: Classifier, ca_file: Path | None) -> Fetcher | None:
+    """Return what brings images from the addresses that are allowed, if any is. Raises StartError."""
+    images, limits = classifier.spec.images, classifier.spec.limits
+    if not images.allow:
+        return None
+    return Fetcher(RemoteImages(images, limits.bytes, ca_file, os.environ), Pool(FETCH_THREADS, limits.queue))
+
+
 async def _serve(
     server: DrainingServer, serving: Serving, load: Callable[[], LoadedClassifier], settings: Settings
 ) -> int:
@@ -122,6 +139,8 @@ async def _serve(
         return 1
     finally:
         serving.pool.close()
+        if serving.fetcher is not None:
+            serving.fetcher.pool.close()
         if not loading.done():
             loading.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -5,12 +5,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from classifier_inference.classifier import LoadedClassifier
+from classifier_inference.memory import Memory, measure_limit
 from classifier_inference.metrics import Metrics
 from classifier_inference.pool import Pool
 from classifier_inference.prediction_log.logger import PredictionLogger
 from classifier_inference.prediction_log.metrics import LogCollector
 from classifier_inference.prediction_log.open import TrackingSettings
+from classifier_inference.remote_image import RemoteImages
 from classifier_inference.spec import Classifier
+
+
+@dataclass(frozen=True)
+class Fetcher:
+    """Brings images from elsewhere, on threads of its own: who answers slowly keeps no other request waiting."""
+
+    images: RemoteImages
+    pool: Pool
 
 
 @dataclass
@@ -20,8 +30,11 @@ class Serving:
     classifier: Classifier
     """What is asked for."""
     pool: Pool
+    memory: Memory
     new_request_id: Callable[[], str]
     image_root: Path | None = None
+    fetcher: Fetcher | None = None
+    """What brings images from elsewhere; None where no address is allowed."""
     log: PredictionLogger | None = None
     """What logs predictions; None where they aren't to be logged."""
     tracking: TrackingSettings | None = None
@@ -36,6 +49,8 @@ class Serving:
 
     def __post_init__(self) -> None:
         self.metrics.queue_length.set_function(lambda: self.pool.waiting)
+        self.metrics.memory.set_function(lambda: self.memory.used)
+        self.metrics.memory_limit.set_function(lambda: self.memory.limit)
         self.metrics.ready.set_function(lambda: self.is_ready)
         if self.log is not None:
             self.metrics.registry.register(LogCollector(self.log.spool))
@@ -46,7 +61,8 @@ class Serving:
         return self.loaded is not None and not self.draining
 
     def finish_loading(self, loaded: LoadedClassifier) -> None:
-        """Begin to answer."""
+        """Begin to answer, in the memory that is left."""
+        self.memory.limit = measure_limit(self.classifier.spec.limits.memory)
         self.loaded = loaded
         self.metrics.model_load.set(loaded.load_seconds)
         self.metrics.model_info.labels(

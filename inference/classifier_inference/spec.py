@@ -8,8 +8,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from classifier_inference.amounts import Quantity, Whole
+from classifier_inference.amounts import AtLeast, Quantity, Whole
 from classifier_inference.fields import Document, HeightWidth, Label, Size, cel, cel_exactly_one, require_one
+from classifier_inference.images_spec import Images
 from classifier_inference.model_spec import Model
 from classifier_inference.tracking_spec import PredictionLog, Storage, Tracking
 from classifier_inference.uri_fields import Uri
@@ -18,6 +19,9 @@ API_VERSION = "imageclassifier.dev/v1alpha1"
 KIND = "ImageClassifier"
 CLUSTER_FIELDS = frozenset({"replicas", "rollout", "route", "pod"})
 """Fields of an object's spec that mean nothing to a server: it passes over them."""
+
+MEMORY_LEAST_BYTES = 16 * 2**20
+"""What requests may take at least, so that small images are answered however little there is."""
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_STD = [0.229, 0.224, 0.225]
@@ -156,6 +160,11 @@ class Limits(Document):
         default=16, ge=1, le=1000, description="Images that one request may have; more get 413. Default: 16."
     )
     queue: int = Field(default=64, ge=1, le=10000, description="Requests that may wait; more get 429. Default: 64.")
+    memory: Annotated[Whole, AtLeast(MEMORY_LEAST_BYTES)] | None = Field(
+        default=None,
+        description="What requests in flight may take, bodies and pixels together, 16Mi at least; beyond it they wait "
+        "or get 429. Default: what the container's limit leaves.",
+    )
 
 
 class TestImage(Document):
@@ -240,6 +249,7 @@ class ClassifierSpec(Document):
     model: Model
     preprocess: Preprocess = Field(default=Preprocess(), description="Default: that of ImageNet models.")
     limits: Limits = Field(default=Limits(), description="What a request may ask of the server.")
+    images: Images = Field(default=Images(), description="Which addresses a request may name. Default: none.")
     top_k: int = Field(default=5, ge=1, le=1000, description="How many predictions an answer holds. Default: 5.")
     self_test: list[SelfTest] = Field(
         default=[], max_length=16, description="Golden images that gate readiness. Default: none."

@@ -2,23 +2,39 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
+import numpy as np
 from fastapi import Request
+from numpy.typing import NDArray
 from starlette.responses import Response
 
 from classifier_inference import image_root
-from classifier_inference.api.body import ImageBytes, ImagePath, read_body, too_many_bytes
+from classifier_inference.api.body import ImageBytes, ImagePath, is_address, read_body, too_many_bytes
+from classifier_inference.api.bringing import Brought, bring_images
 from classifier_inference.api.problem import Kind, ProblemError
 from classifier_inference.classifier import Answer, LoadedClassifier
-from classifier_inference.pool import QueueFullError
+from classifier_inference.memory import HeldBody, MemoryFullError, NeverFitsError
+from classifier_inference.pool import Place, QueueFullError
 from classifier_inference.prediction_log.logger import Answered
 from classifier_inference.prediction_log.record import RecordedMilliseconds, RecordedModel
 from classifier_inference.prediction_log.ticket import Ticket
-from classifier_inference.preprocess import ImageError, NotAnImageError, TooManyPixelsError, UnsupportedFormatError
+from classifier_inference.preprocess import (
+    Hold,
+    ImageError,
+    NotAnImageError,
+    TooManyPixelsError,
+    UnsupportedFormatError,
+)
 from classifier_inference.serving import Serving
+
+PLACE_SECONDS = 1.0
+"""How long a request keeps its place in the queue while its body comes: on a fast line it is all there by then."""
 
 
 @dataclass
@@ -32,6 +48,8 @@ class Work:
     queued_seconds: float
     answers: list[Answer] = field(default_factory=list)
     """What the request is answered with, image by image."""
+    brought: Brought = field(default_factory=dict)
+    """What was found at the addresses that it names."""
     tickets: list[Ticket] = field(default_factory=list)
     """What the answers' records are waited for by."""
 
@@ -39,6 +57,8 @@ class Work:
         """Return the image that is asked about. Raises ProblemError."""
         limit = self.loaded.spec.limits.bytes
         match asked:
+            case ImagePath(path) if is_address(path):
+                return ImageBytes(self._take_brought(path), PurePosixPath(urlsplit(path).path).name)
             case ImagePath(path):
                 return ImageBytes(read_image(self.serving.image_root, path, limit), PurePosixPath(path).name)
             case ImageBytes(b"", _):
@@ -48,12 +68,27 @@ class Work:
             case image:
                 return image
 
+    def _take_brought(self, address: str) -> bytes:
+        found = self.brought[address]
+        if isinstance(found, ProblemError):
+            raise found
+        return found
+
     def classify(self, content: bytes) -> Answer:
         """Return the answer for an encoded image. Raises ProblemError."""
+        return self._explain(partial(self.loaded.classify, content))
+
+    def classify_pixels(self, pixels: NDArray[np.uint8]) -> Answer:
+        """Return the answer for an image's pixels, height x width x RGB. Raises ProblemError."""
+        return self._explain(partial(self.loaded.classify_pixels, pixels))
+
+    def _explain(self, classify: Callable[[Hold], Answer]) -> Answer:
         try:
-            return self.loaded.classify(content)
+            return classify(self.serving.memory.hold_pixels)
         except ImageError as error:
             raise explain_image(error) from error
+        except NeverFitsError as error:
+            raise never_fits(error) from None
 
     def keep(self, answer: Answer, request_id: str, image: ImageBytes | None) -> None:
         """Count an answer, and have it logged; `image` is None for what came decoded."""
@@ -85,35 +120,47 @@ class Work:
         )
 
 
+def _name_no_address(body: bytes) -> list[str]:
+    return []
+
+
 async def answer_request(
-    serving: Serving, request: Request, limit_bytes: int, respond: Callable[[Work, bytes], Response]
+    serving: Serving,
+    request: Request,
+    limit_bytes: int,
+    respond: Callable[[Work, bytes], Response],
+    list_addresses: Callable[[bytes], list[str]] = _name_no_address,
 ) -> Response:
     """Return what `respond` makes of the body, on a worker thread: parsing, decoding and rendering need no event loop.
 
-    Raises ProblemError, before the body is read where the server can't answer anyway.
+    What lies at the addresses that `list_addresses` finds in it is brought before that. Raises
+    ProblemError, before the body is read where the server can't answer anyway.
     """
     request.state.is_prediction = True
     with serving.metrics.in_flight.track_inprogress():
-        return await _answer_prediction(serving, request, limit_bytes, respond)
+        return await _answer_prediction(serving, request, limit_bytes, respond, list_addresses)
 
 
 async def _answer_prediction(
-    serving: Serving, request: Request, limit_bytes: int, respond: Callable[[Work, bytes], Response]
+    serving: Serving,
+    request: Request,
+    limit_bytes: int,
+    respond: Callable[[Work, bytes], Response],
+    list_addresses: Callable[[bytes], list[str]],
 ) -> Response:
     started = time.perf_counter()
-    loaded = require_ready(serving)
-    body = await read_body(request, limit_bytes)
-    read = time.perf_counter()
-    work = Work(serving, loaded, request.state.request_id, read - started, queued_seconds=0)
+    loaded = require_loaded(serving)
+    with admitted(serving) as (place, held):
+        body = await read_body(request, limit_bytes, held)
+        brought = await bring_images(serving, list_addresses(body), held, request.state.trace)
+        read = time.perf_counter()
+        work = Work(serving, loaded, request.state.request_id, read - started, queued_seconds=0, brought=brought)
 
-    def run() -> Response:
-        work.queued_seconds = time.perf_counter() - read
-        return respond(work, body)
+        def run() -> Response:
+            work.queued_seconds = time.perf_counter() - read
+            return respond(work, body)
 
-    try:
-        response, _ = await serving.pool.run(run)
-    except QueueFullError:
-        raise queue_full() from None
+        response = await serving.pool.run(run, place)
     if serving.log is not None:
         await asyncio.gather(*map(serving.log.spool.confirm, work.tickets))
     _observe(work, time.perf_counter() - started)
@@ -130,17 +177,24 @@ def require_loaded(serving: Serving) -> LoadedClassifier:
     return serving.loaded
 
 
-def require_ready(serving: Serving) -> LoadedClassifier:
-    """Return the loaded classifier. Raises ProblemError where there is none yet, or no place in the queue."""
-    loaded = require_loaded(serving)
-    if serving.pool.is_full:
-        raise queue_full()
-    return loaded
+@contextmanager
+def admitted(serving: Serving) -> Iterator[tuple[Place, HeldBody]]:
+    """Take a place in the queue and count the body's memory, both before any of it is read. Raises ProblemError."""
+    try:
+        with serving.pool.keep_place(PLACE_SECONDS) as place, serving.memory.hold_body() as held:
+            yield place, held
+    except QueueFullError:
+        raise ProblemError(Kind.QUEUE_FULL, "too many requests wait already", {"Retry-After": "1"}) from None
+    except MemoryFullError:
+        detail = "other requests hold the memory that this one needs"
+        raise ProblemError(Kind.MEMORY_FULL, detail, {"Retry-After": "1"}) from None
+    except NeverFitsError as error:
+        raise never_fits(error) from None
 
 
-def queue_full() -> ProblemError:
-    """Return the problem of a request that finds no place in the queue."""
-    return ProblemError(Kind.QUEUE_FULL, "too many requests wait already", {"Retry-After": "1"})
+def never_fits(error: NeverFitsError) -> ProblemError:
+    """Return the problem of what takes more memory than there is."""
+    return ProblemError(Kind.TOO_MUCH_MEMORY, str(error))
 
 
 def explain_image(error: ImageError) -> ProblemError:
@@ -178,10 +232,9 @@ def to_milliseconds(seconds: float) -> float:
 
 def _observe(work: Work, total: float) -> None:
     """Count a request's seconds by stage: those of decoding and of the model once an image."""
-    duration = work.serving.metrics.duration
-    duration.labels("read").observe(work.read_seconds)
-    duration.labels("queue").observe(work.queued_seconds)
+    metrics = work.serving.metrics
+    metrics.observe_seconds(read=work.read_seconds, queue=work.queued_seconds, total=total)
     for answer in work.answers:
-        duration.labels("decode").observe(answer.decode_seconds)
-        duration.labels("infer").observe(answer.infer_seconds)
-    duration.labels("total").observe(total)
+        metrics.observe_seconds(decode=answer.decode_seconds, infer=answer.infer_seconds)
+        metrics.observe_image(answer.source.format, answer.source.size)
+        metrics.observe_prediction(answer.predictions[0] if answer.predictions else None)

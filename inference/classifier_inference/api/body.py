@@ -12,6 +12,8 @@ from classifier_inference.api.json_body import parse_json
 from classifier_inference.api.problem import Kind, ProblemError
 from classifier_inference.api.schemas import InferenceInput
 from classifier_inference.image_header import sniff_format
+from classifier_inference.memory import HeldBody
+from classifier_inference.remote_image import SCHEMES
 from classifier_inference.spec import Limits
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ MULTIPART_OVERHEAD = 64 * 1024
 
 JSON_BYTES = 2**20
 """What JSON that names images by their paths may have: parsing it takes a multiple in memory."""
+
+COPIES = 2
+"""How often a body is in memory at most: in pieces and joined, or joined and cut into parts."""
 
 FIELD = "file"
 
@@ -52,18 +57,24 @@ class Several:
     images: list[ImageBytes | ImagePath]
 
 
-async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """Return the whole body. Raises ProblemError as soon as it is known to be over the limit, without reading on."""
+async def read_body(request: Request, limit_bytes: int, held: HeldBody) -> bytes:
+    """Return the whole body, counted in `held` before it comes, where its length is declared.
+
+    Raises ProblemError as soon as it is known to be over the limit, without reading on; and what `held` raises.
+    """
     bound = limit_bytes + MULTIPART_OVERHEAD
-    declared = request.headers.get("content-length")
-    if declared is not None and int(declared) > bound:
+    declared = int(request.headers.get("content-length", 0))
+    if declared > bound:
         raise _body_too_long(bound)
+    held.grow(declared * COPIES)
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > bound:
             raise _body_too_long(bound)
+        if not declared:
+            held.grow(len(chunk) * COPIES)
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -82,6 +93,23 @@ def parse_body(body: bytes, content_type: str, limits: Limits) -> ImageBytes | I
     if content_type.partition(";")[0].strip().lower() == "application/json":
         raise ProblemError(Kind.MALFORMED_JSON, 'JSON must be an object such as {"image_path": "cat.jpg"}')
     raise ProblemError(Kind.NOT_AN_IMAGE, "the bytes are not those of one")
+
+
+def list_addresses(body: bytes, limits: Limits) -> list[str]:
+    """Return the addresses among the paths that a body names. Raises ProblemError, as parse_body would."""
+    if b"://" not in body or not body.lstrip(b" \t\r\n").startswith(b"{"):
+        return []
+    match _parse_json(body, limits):
+        case ImagePath(path):
+            paths = [path]
+        case Several(images):
+            paths = [image.path for image in images if isinstance(image, ImagePath)]
+    return [path for path in paths if is_address(path)]
+
+
+def is_address(path: str) -> bool:
+    """Return whether an image_path names an image elsewhere."""
+    return path.startswith(SCHEMES)
 
 
 def too_many_bytes(limit_bytes: int) -> ProblemError:

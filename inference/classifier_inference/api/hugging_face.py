@@ -23,6 +23,7 @@ JSON_OVERHEAD = 64 * 1024
 """Bytes that JSON may have beside its image."""
 
 _PROBLEMS = (
+    Kind.MEMORY_FULL, Kind.TOO_MUCH_MEMORY,
     Kind.EMPTY_BODY, Kind.NOT_AN_IMAGE, Kind.BROKEN_IMAGE, Kind.TOO_MANY_BYTES, Kind.TOO_MANY_PIXELS,
     Kind.UNSUPPORTED_FORMAT, Kind.MALFORMED_JSON, Kind.INVALID_INPUT, Kind.QUEUE_FULL, Kind.INTERNAL, Kind.NOT_READY,
 )  # fmt: skip

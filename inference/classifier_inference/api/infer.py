@@ -1,8 +1,9 @@
 """POST …/infer of the Open Inference Protocol: from a request's body to its answer, on a worker thread."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import orjson
 from numpy.typing import NDArray
 from starlette.responses import Response
 
-from classifier_inference.api.answering import Work, explain_image
+from classifier_inference.api.answering import Work
 from classifier_inference.api.body import ImageBytes, require_batch
 from classifier_inference.api.encodings import choose_coding, deflate, inflate
 from classifier_inference.api.json_body import parse_json
@@ -26,7 +27,6 @@ from classifier_inference.api.tensor_codec import (
     split_body,
 )
 from classifier_inference.classifier import Answer
-from classifier_inference.preprocess import ImageError
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 JSON_OVERHEAD = 64 * 1024
@@ -116,28 +116,28 @@ def _infer(
     if math.prod(tensor.shape) != count:
         raise TensorError(f"{IMAGE} of BYTES has the shape [n], not {list(tensor.shape)}")
     images = [ImageBytes(element) for element in decode_elements(tensor, binary)]
-    return [_answer_image(index, work, image) for index, image in enumerate(images)], images
+    return [_name_index(index, partial(_classify, work, image)) for index, image in enumerate(images)], images
 
 
-def _answer_image(index: int, work: Work, image: ImageBytes) -> Answer:
-    """Return an image's answer. Raises ProblemError that names its index."""
-    try:
-        return work.classify(work.fetch(image).content)
-    except ProblemError as problem:
-        raise ProblemError(problem.kind, f"image {index}: {problem.detail}", problem.headers) from problem
+def _classify(work: Work, image: ImageBytes) -> Answer:
+    return work.classify(work.fetch(image).content)
 
 
 def _infer_pixels(work: Work, tensor: Declared, binary: memoryview | None) -> list[Answer]:
     if len(tensor.shape) != 4 or tensor.shape[3] != 3 or 0 in tensor.shape:
         raise TensorError(f"{IMAGE} of UINT8 has the shape [n, height, width, 3], not {list(tensor.shape)}")
-    answers = []
-    for index, pixels in enumerate(decode_values(tensor, binary)):
-        try:
-            answers.append(work.loaded.classify_pixels(pixels))
-        except ImageError as error:
-            problem = explain_image(error)
-            raise ProblemError(problem.kind, f"image {index}: {problem.detail}") from error
-    return answers
+    return [
+        _name_index(index, partial(work.classify_pixels, pixels))
+        for index, pixels in enumerate(decode_values(tensor, binary))
+    ]
+
+
+def _name_index(index: int, classify: Callable[[], Answer]) -> Answer:
+    """Return an image's answer. Raises ProblemError that names its index."""
+    try:
+        return classify()
+    except ProblemError as problem:
+        raise ProblemError(problem.kind, f"image {index}: {problem.detail}", problem.headers) from problem
 
 
 def _infer_tensor(work: Work, tensor: Declared, binary: memoryview | None) -> list[Answer]:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from classifier_inference.api.problem import Kind, ProblemError
 
-MOST_VALUES = 2_000_000
+MOST_VALUES = 1_000_000
 """Values that JSON may have: parsed, each takes tens of bytes, and no other thread runs meanwhile."""
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)

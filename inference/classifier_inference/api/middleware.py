@@ -1,6 +1,7 @@
 """What holds for every request: its id, its line in the log, its count, and how it ends."""
 
 import asyncio
+import os
 import time
 from contextlib import suppress
 
@@ -12,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from classifier_inference.api.health import PROBE_PATHS
 from classifier_inference.api.problem import Kind
 from classifier_inference.serving import Serving
+from classifier_inference.trace_context import TraceContext, parse_traceparent
 
 LINGER_SECONDS = 1.0
 LINGER_BYTES = 4 * 2**20
@@ -64,6 +66,8 @@ class _Exchange:
         self._request_id = serving.new_request_id()
         self._state = scope.setdefault("state", {})
         self._state["request_id"] = self._request_id
+        self._trace = _go_on(scope)
+        self._state["trace"] = self._trace
         self._status: int | None = None
         self._body_read = not _has_body(scope)
 
@@ -95,6 +99,8 @@ class _Exchange:
             self._status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["X-Request-Id"] = self._request_id
+            if self._trace is not None:
+                headers["traceparent"] = str(self._trace)
             if self._serving.draining or not self._body_read:
                 headers["Connection"] = "close"
         elif not self._body_read and not message.get("more_body", False):
@@ -140,6 +146,8 @@ class _Exchange:
             fields = {"label": best.label, "confidence": round(best.confidence, 4)}
         elif self._state.get("is_prediction"):
             fields = {"images": len(answers)}
+        if self._trace is not None:
+            fields |= {"trace_id": self._trace.trace_id, "span_id": self._trace.span_id}
         _log.info(
             "request",
             request_id=self._request_id,
@@ -149,6 +157,12 @@ class _Exchange:
             milliseconds=round(seconds * 1000, 1),
             **fields,
         )
+
+
+def _go_on(scope: Scope) -> TraceContext | None:
+    """Return the context of our span in the trace that the request belongs to, if it says so."""
+    given = parse_traceparent(scope["headers"])
+    return given.go_on(os.urandom(8)) if given is not None else None
 
 
 def _has_body(scope: Scope) -> bool:

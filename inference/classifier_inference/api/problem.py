@@ -16,6 +16,7 @@ class Kind(Enum):
     EMPTY_BODY = "empty-body", 400, "The body is empty"
     NOT_AN_IMAGE = "not-an-image", 400, "This is not an image"
     BROKEN_IMAGE = "broken-image", 400, "The image is damaged"
+    ADDRESS_NOT_ALLOWED = "address-not-allowed", 403, "Images from this address are not taken"
     OUTSIDE_IMAGE_ROOT = "outside-image-root", 403, "The path is outside the image root"
     IMAGE_ROOT_UNSET = "image-root-unset", 403, "Paths are not taken here"
     NO_SUCH_IMAGE = "no-such-image", 404, "There is no such image"
@@ -27,6 +28,7 @@ class Kind(Enum):
     TOO_MANY_BYTES = "too-many-bytes", 413, "The image has too many bytes"
     TOO_MANY_IMAGES = "too-many-images", 413, "The request has too many images"
     TOO_MANY_PIXELS = "too-many-pixels", 413, "The image has too many pixels"
+    TOO_MUCH_MEMORY = "too-much-memory", 413, "This takes more memory than there is for requests"
     UNSUPPORTED_FORMAT = "unsupported-format", 415, "Images of this format are not taken"
     UNSUPPORTED_ENCODING = "unsupported-encoding", 415, "Bodies of this Content-Encoding are not taken"
     MALFORMED_ENCODING = "malformed-encoding", 422, "The body is not what its Content-Encoding says"
@@ -34,11 +36,14 @@ class Kind(Enum):
     MALFORMED_MULTIPART = "malformed-multipart", 422, "The body is not well-formed multipart/form-data"
     INVALID_INPUT = "invalid-input", 422, "The input doesn't fit the schema"
     UNUSABLE_PATH = "unusable-path", 422, "The path can't name an image"
+    MEMORY_FULL = "memory-full", 429, "Requests in flight take all memory there is for them"
     QUEUE_FULL = "queue-full", 429, "Too many requests wait"
     INTERNAL = "internal", 500, "The server failed"
+    IMAGE_UNREACHABLE = "image-unreachable", 502, "The image's server doesn't give it"
     TRACKING_REFUSED = "tracking-refused", 502, "The tracking server or its store refuses this"
     NOT_READY = "not-ready", 503, "The model is not loaded yet"
     TRACKING_AWAY = "tracking-away", 503, "The tracking server or its store is away"
+    IMAGE_TIMEOUT = "image-timeout", 504, "The image's server takes too long"
 
     def __init__(self, slug: str, status: int, title: str) -> None:
         self.slug = slug

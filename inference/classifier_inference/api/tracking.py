@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from classifier_inference.api.answering import read_image, require_ready
+from classifier_inference.api.answering import admitted, read_image, require_loaded
 from classifier_inference.api.body import read_body
 from classifier_inference.api.problem import Kind, ProblemError, document_problems
 from classifier_inference.api.tracking_schemas import (
@@ -46,6 +46,7 @@ JSON_BYTES = 2**20
 _LOG_PROBLEMS = (
     Kind.MALFORMED_JSON, Kind.INVALID_INPUT, Kind.NOT_AN_IMAGE, Kind.TOO_MANY_BYTES, Kind.IMAGE_ROOT_UNSET,
     Kind.OUTSIDE_IMAGE_ROOT, Kind.NO_SUCH_IMAGE, Kind.UNUSABLE_PATH, Kind.NOT_READY,
+    Kind.QUEUE_FULL, Kind.MEMORY_FULL, Kind.TOO_MUCH_MEMORY,
 )  # fmt: skip
 _SINK_PROBLEMS = (Kind.NOT_TRACKED, Kind.TRACKING_REFUSED, Kind.TRACKING_AWAY)
 _BODY: dict[str, Any] = {
@@ -72,11 +73,12 @@ def make_router(serving: Serving) -> APIRouter:
     async def log_prediction(request: Request) -> Response:
         """Make an MLflow run of one prediction, at once: its image, its text, its params, a metric a confidence."""
         asked = _require(tracker)
-        loaded = require_ready(serving)
-        # Base64 takes four bytes for three.
-        body = await read_body(request, loaded.spec.limits.bytes * 4 // 3 + JSON_BYTES)
+        loaded = require_loaded(serving)
         request_id = request.state.request_id
-        given = await run_in_threadpool(_read_given, serving, loaded, body, request_id)
+        with admitted(serving) as (_, held):
+            # Base64 takes four bytes for three.
+            body = await read_body(request, loaded.spec.limits.bytes * 4 // 3 + JSON_BYTES, held)
+            given = await run_in_threadpool(_read_given, serving, loaded, body, request_id)
         run = await _ask(asked, given)
         return _render(
             MLflowLogResponse(

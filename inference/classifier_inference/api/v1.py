@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from classifier_inference.api.answering import Work, answer_request, to_milliseconds
-from classifier_inference.api.body import ImageBytes, ImagePath, Several, parse_body
+from classifier_inference.api.body import ImageBytes, ImagePath, Several, list_addresses, parse_body
 from classifier_inference.api.problem import Kind, ProblemError, describe_problem, document_problems
 from classifier_inference.api.resources import describe_health
 from classifier_inference.api.schemas import Health, InferenceResponse, InferenceResults
@@ -22,6 +22,7 @@ _PROBLEMS = (
     Kind.EMPTY_BODY, Kind.NOT_AN_IMAGE, Kind.BROKEN_IMAGE, Kind.OUTSIDE_IMAGE_ROOT, Kind.IMAGE_ROOT_UNSET,
     Kind.NO_SUCH_IMAGE, Kind.TOO_MANY_BYTES, Kind.TOO_MANY_PIXELS, Kind.TOO_MANY_IMAGES, Kind.UNSUPPORTED_FORMAT,
     Kind.MALFORMED_JSON, Kind.MALFORMED_MULTIPART, Kind.INVALID_INPUT, Kind.UNUSABLE_PATH, Kind.QUEUE_FULL,
+    Kind.MEMORY_FULL, Kind.TOO_MUCH_MEMORY, Kind.ADDRESS_NOT_ALLOWED, Kind.IMAGE_UNREACHABLE, Kind.IMAGE_TIMEOUT,
     Kind.INTERNAL, Kind.NOT_READY,
 )  # fmt: skip
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -60,7 +61,9 @@ def make_router(serving: Serving) -> APIRouter:
         """
         content_type = request.headers.get("content-type", "")
         bound = limits.bytes * (limits.batch if content_type.lower().startswith("multipart/") else 1)
-        return await answer_request(serving, request, bound, partial(_respond, content_type, limits))
+        return await answer_request(
+            serving, request, bound, partial(_respond, content_type, limits), partial(list_addresses, limits=limits)
+        )
 
     @router.get("/api/v1/health", response_model=Health, responses={503: {"model": Health, "description": "Loading"}})
     def health() -> Response:

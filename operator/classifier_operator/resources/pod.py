@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from classifier_inference.images_spec import IMAGES_KEY_ID_VARIABLE, IMAGES_KEY_VARIABLE
 from classifier_inference.uri import Address, ImageUri, ModelsUri, S3Uri, parse_uri
 from classifier_operator.names import HTTP_PORT, REVISION_LABEL, VERSION_ANNOTATION, build_labels, build_selector
 from classifier_operator.resources import restricted
@@ -19,6 +20,7 @@ from classifier_operator.resources.recorder import (
     build_spool_volume,
 )
 from classifier_operator.resources.revision import Revision, build_root_path
+from classifier_operator.resources.shared import KEY, KEY_ID, build_secret_env
 from classifier_operator.settings import Settings
 from classifier_operator.spec import ImageClassifier
 
@@ -65,7 +67,7 @@ def build_pod_template(
                 _build_fetch(classifier, settings, ca_bundle),
                 *([build_recorder(classifier, _build_image(classifier, settings))] if classifier.logs else []),
             ],
-            "containers": [_build_server(classifier, settings)],
+            "containers": [_build_server(classifier, settings, ca_bundle)],
             "volumes": [
                 {"name": "spec", "configMap": {"name": build_config_map_name(identity, revision.name)}},
                 {"name": "model", "emptyDir": {}},
@@ -126,7 +128,6 @@ def _build_copy(name: str, address: ImageUri) -> dict[str, Any]:
 
 
 def _build_fetch(classifier: ImageClassifier, settings: Settings, ca_bundle: str | None) -> dict[str, Any]:
-    ca = [{"name": "CLASSIFIER_CA_FILE", "value": f"{SPEC_DIR}/{CA_KEY}"}] if ca_bundle else []
     credentials = build_credentials_env(classifier) if _is_in_stores(classifier) else []
     ours = {variable["name"] for variable in credentials}
     passed = [variable.model_dump() for variable in classifier.spec.pod.env if variable.name not in ours]
@@ -134,7 +135,7 @@ def _build_fetch(classifier: ImageClassifier, settings: Settings, ca_bundle: str
         "name": "fetch",
         **_build_image(classifier, settings),
         "args": ["fetch", f"{SPEC_DIR}/{DOCUMENT_KEY}", "--to", MODEL_DIR],
-        **({"env": env} if (env := [*passed, *credentials, *ca]) else {}),
+        **({"env": env} if (env := [*passed, *credentials, *_build_ca_env(ca_bundle)]) else {}),
         "securityContext": restricted.CONTAINER,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
@@ -145,7 +146,24 @@ def _build_fetch(classifier: ImageClassifier, settings: Settings, ca_bundle: str
     }
 
 
-def _build_server(classifier: ImageClassifier, settings: Settings) -> dict[str, Any]:
+def _build_images_env(classifier: ImageClassifier, ca_bundle: str | None) -> list[dict[str, Any]]:
+    """Return what the server needs to fetch images from the addresses that it may."""
+    images = classifier.spec.images
+    if not images.allow:
+        return []
+    secret = images.s3.secret if images.s3 is not None else None
+    credentials = ((IMAGES_KEY_ID_VARIABLE, KEY_ID), (IMAGES_KEY_VARIABLE, KEY)) if secret else ()
+    return [
+        *(build_secret_env(variable, str(secret), key) for variable, key in credentials),
+        *_build_ca_env(ca_bundle),
+    ]
+
+
+def _build_ca_env(ca_bundle: str | None) -> list[dict[str, Any]]:
+    return [{"name": "CLASSIFIER_CA_FILE", "value": f"{SPEC_DIR}/{CA_KEY}"}] if ca_bundle else []
+
+
+def _build_server(classifier: ImageClassifier, settings: Settings, ca_bundle: str | None) -> dict[str, Any]:
     root_path = build_root_path(classifier)
     return {
         "name": "server",
@@ -160,6 +178,7 @@ def _build_server(classifier: ImageClassifier, settings: Settings) -> dict[str, 
             {"name": "CLASSIFIER_DRAIN_SECONDS", "value": str(DRAIN_SECONDS)},
             *([{"name": "CLASSIFIER_ROOT_PATH", "value": root_path}] if root_path else []),
             *(build_log_env(classifier) if classifier.logs else []),
+            *_build_images_env(classifier, ca_bundle),
         ],
         "ports": [{"name": "http", "containerPort": HTTP_PORT}],
         "resources": _build_resources(classifier),

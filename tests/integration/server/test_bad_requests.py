@@ -79,8 +79,9 @@ def test_a_body_that_is_no_image_has_its_problem(
         ("pipe", 422, "unusable-path"),
         ("a\0b", 422, "unusable-path"),
         ("a" * 300, 422, "unusable-path"),
-        ("s3://bucket/key.jpg", 422, "unusable-path"),
-        ("https://example.org/cat.jpg", 422, "unusable-path"),
+        ("s3://bucket/key.jpg", 403, "address-not-allowed"),
+        ("https://example.org/cat.jpg", 403, "address-not-allowed"),
+        ("http://example.org/cat.jpg", 422, "unusable-path"),
     ],
 )
 def test_a_path_that_is_no_image_inside_has_its_problem(

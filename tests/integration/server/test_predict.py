@@ -150,6 +150,7 @@ def test_every_problem_is_documented_where_it_is_met(client: httpx2.Client) -> N
     of_infer = {"no-such-model", "unsupported-encoding", "malformed-encoding"}
     of_forms = {"malformed-multipart", "too-many-images"}
     of_paths = {"image-root-unset", "no-such-image", "outside-image-root", "unusable-path"}
+    of_paths |= {"address-not-allowed", "image-unreachable", "image-timeout"}
     of_images = {kind.slug for kind in Kind} - of_runs - of_no_route - of_infer - of_forms - of_paths
     assert list_problems(predict) == of_images | of_forms | of_paths
     assert list_problems(hub) == of_images

@@ -135,11 +135,34 @@ async def test_a_pool_refuses_what_would_wait_behind_too_many() -> None:
     with pytest.raises(QueueFullError):
         await pool.run(lambda: "refused")
     release.set()
-    assert (await running)[0] is True
-    result, waited = await waiting
-    assert result == "next"
-    assert waited > 0
+    assert await running is True
+    assert await waiting == "next"
     assert (pool.waiting, pool.is_full) == (0, False)
+    pool.close()
+
+
+async def test_a_place_that_is_kept_for_a_call_is_taken_until_it_is_given_up() -> None:
+    pool = Pool(workers=1, queue=1)
+    with pool.keep_place(seconds=60) as place:
+        assert pool.waiting == 0
+        assert await pool.run(lambda: "another") == "another"
+        with pool.keep_place(seconds=60), pytest.raises(QueueFullError), pool.keep_place(seconds=60):
+            pass
+        assert await pool.run(lambda: "in its place", place) == "in its place"
+    with pool.keep_place(seconds=60), pool.keep_place(seconds=60):
+        assert pool.is_full
+    pool.close()
+
+
+async def test_a_place_that_is_kept_too_long_goes_to_others() -> None:
+    pool = Pool(workers=1, queue=1)
+    with pool.keep_place(seconds=60), pool.keep_place(seconds=0) as place:
+        assert pool.is_full
+        while pool.is_full:  # noqa: ASYNC110 - the pool tells nobody
+            await asyncio.sleep(0)
+        with pool.keep_place(seconds=60), pytest.raises(QueueFullError):
+            await pool.run(lambda: None, place)
+    assert not pool.is_full
     pool.close()
 
 

@@ -1,0 +1,53 @@
+"""Which of the addresses that strangers name may be gone to. No I/O."""
+
+import ipaddress
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+HTTPS_PORT = 443
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class NotAllowedError(Exception):
+    """The address is not one that may be gone to; the message says why."""
+
+
+def find_rule(url: str, allow: Sequence[str]) -> str:
+    """Return the entry of `allow` by which an https:// URL may be asked. Raises NotAllowedError."""
+    try:
+        parsed = urlsplit(url)
+        host, port = parsed.hostname or "", parsed.port or HTTPS_PORT
+    except ValueError:
+        raise NotAllowedError("the address is malformed") from None
+    if parsed.scheme != "https" or parsed.username is not None or parsed.password is not None or not host:
+        raise NotAllowedError("the address must be https://host/path, without a user")
+    for rule in allow:
+        name, _, at = rule.partition(":")
+        fits = host.endswith(name[1:]) and host != name[2:] if name.startswith("*.") else host == name
+        if fits and port == int(at or HTTPS_PORT):
+            return rule
+    raise NotAllowedError(f"images.allow doesn't have {host}" + ("" if port == HTTPS_PORT else f":{port}"))
+
+
+def may_connect(address: str, *, private: bool) -> bool:
+    """Return whether an IP address may be connected to: a public one, or, if `private`, one of a network of ours.
+
+    Link-local addresses, where clouds tell machines their secrets, never may.
+    """
+    found = _unwrap(ipaddress.ip_address(address.partition("%")[0]))
+    if found.is_link_local or found.is_multicast or found.is_unspecified:
+        return False
+    if isinstance(found, ipaddress.IPv6Address) and (found.teredo is not None or found.is_site_local):
+        return False
+    return private or found.is_global
+
+
+def _unwrap(address: IpAddress) -> IpAddress:
+    """Return the IPv4 address that an IPv6 one leads to, or the address itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address

@@ -1,0 +1,45 @@
+"""Images from elsewhere, brought before a request takes a worker thread."""
+
+import asyncio
+from functools import partial
+
+from classifier_inference.addresses import NotAllowedError
+from classifier_inference.api.problem import Kind, ProblemError
+from classifier_inference.image_root import TooLargeError
+from classifier_inference.memory import HeldBody
+from classifier_inference.remote_image import NoImageThereError, UpstreamError, UpstreamTimeoutError
+from classifier_inference.serving import Fetcher, Serving
+from classifier_inference.trace_context import TraceContext
+
+Brought = dict[str, bytes | ProblemError]
+"""What lay at each address, or why that couldn't be had."""
+
+_KINDS: dict[type[Exception], Kind] = {
+    NotAllowedError: Kind.ADDRESS_NOT_ALLOWED,
+    NoImageThereError: Kind.NO_SUCH_IMAGE,
+    UpstreamError: Kind.IMAGE_UNREACHABLE,
+    UpstreamTimeoutError: Kind.IMAGE_TIMEOUT,
+}
+
+
+async def bring_images(serving: Serving, addresses: list[str], held: HeldBody, trace: TraceContext | None) -> Brought:
+    """Return what lies at the addresses, counted in `held`; each is asked once. Raises what `held` and pool raise."""
+    if serving.fetcher is None:
+        refused = ProblemError(Kind.ADDRESS_NOT_ALLOWED, "images.allow names no address")
+        return dict.fromkeys(addresses, refused)
+    limit = serving.classifier.spec.limits.bytes
+    distinct = list(dict.fromkeys(addresses))
+    headers = {"traceparent": str(trace)} if trace is not None else {}
+    fetches = (_bring(serving.fetcher, address, limit, held, headers) for address in distinct)
+    return dict(zip(distinct, await asyncio.gather(*fetches), strict=True))
+
+
+async def _bring(
+    fetcher: Fetcher, address: str, limit: int, held: HeldBody, headers: dict[str, str]
+) -> bytes | ProblemError:
+    try:
+        return await fetcher.pool.run(partial(fetcher.images.fetch, address, held.grow, headers))
+    except TooLargeError:
+        return ProblemError(Kind.TOO_MANY_BYTES, f"an image may have at most {limit} bytes")
+    except tuple(_KINDS) as error:
+        return ProblemError(_KINDS[type(error)], str(error))

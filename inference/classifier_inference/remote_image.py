@@ -1,0 +1,168 @@
+"""Images that requests name by address: https:// and s3://, as far as the object allows them.
+
+A name is resolved once, all of its addresses are judged, and the connection goes to one of those: a name that leads
+elsewhere a moment later leads nowhere. Each redirect is judged like the address that a request names. No proxy is used.
+"""
+
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx2
+
+from classifier_inference import https, s3
+from classifier_inference.addresses import HTTPS_PORT, NotAllowedError, find_rule, may_connect
+from classifier_inference.image_root import TooLargeError
+from classifier_inference.images_spec import IMAGES_KEY_ID_VARIABLE, IMAGES_KEY_VARIABLE, Images, ImageStore
+from classifier_inference.remote import PassingError, RefusedError
+from classifier_inference.uri import S3Uri, parse_uri
+
+SCHEMES = ("https://", "s3://")
+SECONDS = 15.0
+"""How long one image may take, from its name to its last byte."""
+STALL_SECONDS = 5.0
+REDIRECTS = 3
+CHUNK_BYTES = 64 * 1024
+
+Grow = Callable[[int], None]
+"""Counts bytes before they are kept; may raise."""
+
+
+class NoImageThereError(Exception):
+    """There is nothing at the address."""
+
+
+class UpstreamError(Exception):
+    """Who has the image doesn't give it; the message says why."""
+
+
+class UpstreamTimeoutError(Exception):
+    """The image didn't come in time."""
+
+
+class RemoteImages:
+    """Fetches images from the addresses that are allowed; blocks, and may be used from many threads."""
+
+    def __init__(self, images: Images, limit_bytes: int, ca_file: Path | None, environment: Mapping[str, str]) -> None:
+        self._images = images
+        self._limit_bytes = limit_bytes
+        self._ca_file = ca_file
+        self._environment = environment
+        self._client = httpx2.Client(
+            verify=https.make_context(ca_file),
+            trust_env=False,
+            timeout=STALL_SECONDS,
+            # A connection belongs to one name; the pool knows it by its address alone.
+            limits=httpx2.Limits(max_keepalive_connections=0),
+            headers={"Accept-Encoding": "identity", "User-Agent": "classifier"},
+        )
+
+    def fetch(self, address: str, grow: Grow, headers: Mapping[str, str]) -> bytes:
+        """Return what lies at an address.
+
+        `headers` go along to https:// ones. Raises NotAllowedError, NoImageThereError, TooLargeError, UpstreamError and
+        UpstreamTimeoutError, and what `grow` raises.
+        """
+        deadline = time.monotonic() + SECONDS
+        with _explained():
+            if address.startswith("s3://"):
+                with self._open_object(address) as (size, chunks):
+                    return self._read(size, chunks, grow, deadline)
+            for _ in range(REDIRECTS + 1):
+                with self._ask(address, headers, deadline) as response:
+                    if not response.has_redirect_location:
+                        https.judge_status(response.status_code)
+                        size = int(response.headers.get("content-length", 0))
+                        return self._read(size, response.iter_raw(CHUNK_BYTES), grow, deadline)
+                    address = urljoin(address, response.headers["location"])
+        raise UpstreamError("redirected too often")
+
+    @contextmanager
+    def _ask(self, url: str, headers: Mapping[str, str], deadline: float) -> Iterator[httpx2.Response]:
+        rule = find_rule(url, self._images.allow)
+        parsed = urlsplit(url)
+        host, port = parsed.hostname or "", parsed.port or HTTPS_PORT
+        ip = _resolve(host, port, private=rule in self._images.private)
+        _judge_time(deadline)
+        target = httpx2.URL(url).copy_with(host=ip, fragment=None)
+        with self._client.stream(
+            "GET",
+            target,
+            headers={**headers, "Host": parsed.netloc},
+            extensions={"sni_hostname": host},
+        ) as response:
+            yield response
+
+    @contextmanager
+    def _open_object(self, address: str) -> Iterator[tuple[int, Iterator[bytes]]]:
+        try:
+            found = parse_uri(address)
+        except ValueError as error:
+            raise NotAllowedError(str(error)) from None
+        assert isinstance(found, S3Uri)  # noqa: S101 - by its scheme
+        if f"s3://{found.bucket}" not in self._images.allow:
+            raise NotAllowedError(f"images.allow doesn't have s3://{found.bucket}")
+        with s3.explained():
+            answer = self._store.get_object(Bucket=found.bucket, Key=found.key)
+            with closing(answer["Body"]) as body:
+                yield answer["ContentLength"], body.iter_chunks(CHUNK_BYTES)
+
+    @cached_property
+    def _store(self) -> Any:
+        store = self._images.s3 or ImageStore()
+        key_id, key = self._environment.get(IMAGES_KEY_ID_VARIABLE), self._environment.get(IMAGES_KEY_VARIABLE)
+        credentials = s3.Credentials(key_id, key) if key_id and key else s3.ANONYMOUS
+        # A store of one's own is trusted by the file alone: boto3 takes one.
+        ca_file = str(self._ca_file) if store.endpoint and self._ca_file else None
+        return s3.make_client(store.endpoint, store.region or s3.DEFAULT_REGION, ca_file, credentials)
+
+    def _read(self, size: int, chunks: Iterator[bytes], grow: Grow, deadline: float) -> bytes:
+        if size > self._limit_bytes:
+            raise TooLargeError
+        content = bytearray()
+        for chunk in chunks:
+            _judge_time(deadline)
+            if len(content) + len(chunk) > self._limit_bytes:
+                raise TooLargeError
+            # Twice: as it comes, and as it is handed on.
+            grow(2 * len(chunk))
+            content += chunk
+        return bytes(content)
+
+
+def _resolve(host: str, port: int, *, private: bool) -> str:
+    """Return an address of the host, all of which may be connected to. Raises NotAllowedError."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise UpstreamError("the host's name can't be resolved") from None
+    addresses = [str(entry[4][0]) for entry in found]
+    if not all(may_connect(address, private=private) for address in addresses):
+        raise NotAllowedError(f"{host} has an address that is not public")
+    return addresses[0]
+
+
+def _judge_time(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise UpstreamTimeoutError(f"the image didn't come within {SECONDS:g} s")
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        with https.explained():
+            try:
+                yield
+            except httpx2.TimeoutException:
+                raise UpstreamTimeoutError(f"nothing came for {STALL_SECONDS:g} s") from None
+    except RefusedError as error:
+        if error.missing:
+            raise NoImageThereError("there is nothing at the address") from None
+        raise UpstreamError(str(error)) from None
+    except PassingError as error:
+        raise UpstreamError(str(error)) from None

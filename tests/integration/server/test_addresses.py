@@ -1,0 +1,195 @@
+"""Images by https:// and s3:// addresses: fetched where that is allowed, and from nowhere else."""
+
+import json
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.integration.prediction_log.stores import KEY_ID, SECRET_KEY, Store, s3_client, start_minio
+from tests.integration.server.conftest import Start
+from tests.integration.server.https_server import HttpsServer, send, serve_https
+from tests.integration.server.process import Server
+from tests.tiny_model import make_image, write_document
+
+PREDICT = "/api/v1/predict"
+RED = make_image("red")
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServer]:
+    with serve_https(tmp_path_factory.mktemp("elsewhere")) as server:
+        server.answers |= {
+            "/red.png": send(RED),
+            "/moved": send(b"", 302, location="/red.png"),
+            "/leaves": send(b"", 302, location="https://127.0.0.1:1/red.png"),
+            "/plain": send(b"", 302, location="http://localhost/red.png"),
+            "/circle": send(b"", 302, location="/circle"),
+            "/large": send(b"x" * (2**20 + 1)),
+            "/large-unsaid": send_unsaid(b"x" * (2**20 + 1)),
+            "/broken": send(b"", 500),
+            "/stalls": stall,
+        }
+        yield server
+
+
+def send_unsaid(content: bytes) -> Any:
+    """Answer without saying how much comes."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return answer
+
+
+def stall(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "100")
+    handler.end_headers()
+    handler.wfile.flush()
+    handler.connection.settimeout(30)
+    handler.rfile.read(1)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    store = start_minio(tmp_path_factory.mktemp("minio"))
+    client = s3_client(store.url)
+    for bucket in ("photos", "secrets"):
+        client.create_bucket(Bucket=bucket)
+        client.put_object(Bucket=bucket, Key="a/red.png", Body=RED)
+    yield store
+    store.stop()
+
+
+@pytest.fixture(scope="module")
+def fetching(tmp_path_factory: pytest.TempPathFactory, elsewhere: HttpsServer, store: Store) -> Iterator[Server]:
+    """A server that may ask the HTTPS server by its name, and the store's bucket `photos`."""
+    host = elsewhere.url.removeprefix("https://")
+    images = {"allow": [host, "s3://photos"], "private": [host], "s3": {"endpoint": store.url}}
+    document = write_document(tmp_path_factory.mktemp("fetching"), images=images, limits={"bytes": "1Mi"})
+    environment = {
+        "CLASSIFIER_CA_FILE": str(elsewhere.ca_file),
+        "CLASSIFIER_IMAGES_ACCESS_KEY_ID": KEY_ID,
+        "CLASSIFIER_IMAGES_SECRET_ACCESS_KEY": SECRET_KEY,
+        "HTTPS_PROXY": "http://127.0.0.1:1",
+    }
+    server = Server(document, **environment).wait_until_ready()
+    yield server
+    server.kill()
+
+
+def ask(server: Server, path: str, **headers: str) -> httpx2.Response:
+    with server.client() as client:
+        return client.post(PREDICT, json={"image_path": path}, headers=headers)
+
+
+def name_problem(answer: httpx2.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["type"].rpartition("/")[2]
+
+
+@pytest.mark.parametrize("path", ["/red.png", "/red.png?token=secret", "/moved"])
+def test_an_image_behind_https_is_classified(fetching: Server, elsewhere: HttpsServer, path: str) -> None:
+    answer = ask(fetching, elsewhere.url + path)
+    assert answer.json()["predictions"][0]["label"] == "red", answer.text
+
+
+def test_an_image_in_a_store_is_classified(fetching: Server) -> None:
+    assert ask(fetching, "s3://photos/a/red.png").json()["predictions"][0]["label"] == "red"
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("/leaves", (403, "address-not-allowed")),
+        ("/plain", (403, "address-not-allowed")),
+        ("/absent", (404, "no-such-image")),
+        ("/large", (413, "too-many-bytes")),
+        ("/large-unsaid", (413, "too-many-bytes")),
+        ("/broken", (502, "image-unreachable")),
+        ("/circle", (502, "image-unreachable")),
+        ("/stalls", (504, "image-timeout")),
+    ],
+)
+def test_what_goes_wrong_elsewhere_is_said(
+    fetching: Server, elsewhere: HttpsServer, path: str, wanted: tuple[int, str]
+) -> None:
+    answer = ask(fetching, f"{elsewhere.url}{path}?token=hidden")
+    assert name_problem(answer) == wanted
+    assert "hidden" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("address", "wanted"),
+    [
+        ("https://photos.example.com/red.png", (403, "address-not-allowed")),
+        ("https://127.0.0.1/red.png", (403, "address-not-allowed")),
+        ("s3://secrets/a/red.png", (403, "address-not-allowed")),
+        ("s3://photos", (403, "address-not-allowed")),
+        ("s3://photos/absent.png", (404, "no-such-image")),
+        ("http://localhost/red.png", (403, "image-root-unset")),
+        ("file:///etc/passwd", (403, "image-root-unset")),
+    ],
+)
+def test_what_is_not_allowed_is_refused(fetching: Server, address: str, wanted: tuple[int, str]) -> None:
+    assert name_problem(ask(fetching, address)) == wanted
+
+
+def test_several_are_answered_one_by_one(fetching: Server, elsewhere: HttpsServer) -> None:
+    paths = [f"{elsewhere.url}/red.png", f"{elsewhere.url}/absent", "s3://photos/a/red.png"]
+    with fetching.client() as client:
+        results = client.post(PREDICT, json={"image_paths": paths}).json()["results"]
+    assert [result.get("status", 200) for result in results] == [200, 404, 200]
+
+
+def test_the_trace_goes_along(fetching: Server, elsewhere: HttpsServer) -> None:
+    seen: list[str] = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        seen.append(handler.headers["traceparent"])
+        send(RED)(handler)
+
+    elsewhere.answers["/traced"] = answer
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    ask(fetching, f"{elsewhere.url}/traced", traceparent=f"00-{trace}-00f067aa0ba902b7-01")
+    assert seen[0].split("-")[1] == trace
+
+
+def test_predictions_do_not_wait_for_who_answers_slowly(fetching: Server, elsewhere: HttpsServer) -> None:
+    address = f"{elsewhere.url}/stalls"
+    body = json.dumps({"image_paths": [address + f"?{number}" for number in range(8)]}).encode()
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    asked = elsewhere.asked["/stalls"]
+    with fetching.connect() as connection:
+        connection.sendall(head + body)
+        while elsewhere.asked["/stalls"] == asked:
+            time.sleep(0.01)
+        with fetching.client() as client:
+            assert client.post(PREDICT, content=RED).status_code == 200
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_a_name_that_leads_to_this_machine_is_refused_unless_that_is_allowed(
+    start: Start, elsewhere: HttpsServer, private: bool
+) -> None:
+    host = elsewhere.url.removeprefix("https://")
+    images = {"allow": [host], "private": [host] if private else []}
+    server = start(images=images, environment={"CLASSIFIER_CA_FILE": str(elsewhere.ca_file)}).wait_until_ready()
+    asked = elsewhere.asked["/red.png"]
+    answer = ask(server, f"{elsewhere.url}/red.png")
+    assert answer.status_code == (200 if private else 403), answer.text
+    assert elsewhere.asked["/red.png"] == asked + private
+
+
+def test_without_a_list_every_address_is_refused(start: Start, elsewhere: HttpsServer, tmp_path: Path) -> None:
+    server = start(environment={"IMAGE_ROOT": str(tmp_path)}).wait_until_ready()
+    asked = elsewhere.asked.total()
+    for address in (f"{elsewhere.url}/red.png", "s3://photos/a/red.png"):
+        assert name_problem(ask(server, address)) == (403, "address-not-allowed")
+    assert elsewhere.asked.total() == asked
