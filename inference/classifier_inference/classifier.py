@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from classifier_inference.decode import ImageError
 from classifier_inference.digest import check_digest, combine_digests, list_model_files
 from classifier_inference.labels import read_labels
 from classifier_inference.model import Model
 from classifier_inference.prediction import Prediction
-from classifier_inference.preprocess import Hold, Source, decode_image, normalise, uncounted
+from classifier_inference.preprocess import Hold, Source, decode_image, fit_pixels, normalise, uncounted
 from classifier_inference.sources import Files
 from classifier_inference.spec import CHANNEL_COUNTS, Classifier, ClassifierSpec, Preprocess, SelfTest
 from classifier_inference.termination import Reason
@@ -27,6 +28,10 @@ class Answer:
     source: Source
     decode_seconds: float
     infer_seconds: float
+    outputs: NDArray[np.float64]
+    """What the model itself gave, one number a class."""
+    scores: NDArray[np.float64]
+    """What was made of it: one a class, from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +45,54 @@ class LoadedClassifier:
     sha256: str
     load_seconds: float
 
+    @property
+    def input_name(self) -> str:
+        """What the model itself calls its input."""
+        return self.model.input_name
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one image in the model's input, without the batch's side."""
+        return input_shape(self.spec.preprocess)[1:]
+
     def classify(self, content: bytes, hold: Hold = uncounted) -> Answer:
         """Return the topK classes of an encoded image; `hold` is told of its memory. Raises what decode_image does."""
         started = time.perf_counter()
         pixels, source = decode_image(content, self.spec.preprocess, self.spec.limits, hold)
+        return self._answer(pixels, source, started)
+
+    def classify_pixels(self, pixels: NDArray[np.uint8], hold: Hold = uncounted) -> Answer:
+        """Return the topK classes of an image's pixels, height x width x RGB. Raises what fit_pixels does."""
+        started = time.perf_counter()
+        height, width, _ = pixels.shape
+        fitted = fit_pixels(pixels, self.spec.preprocess, self.spec.limits, hold)
+        return self._answer(fitted, Source("pixels", (width, height)), started)
+
+    def classify_tensor(self, values: NDArray[np.float32]) -> list[Answer]:
+        """Return the topK classes of each of n images, n x input_shape, as preprocessing would have made them."""
+        started = time.perf_counter()
+        outputs = self.model.infer(values)
+        scores = self.model.activate(outputs)
+        each = (time.perf_counter() - started) / len(values)
+        height, width = self.spec.preprocess.output_size
+        source = Source("tensor", (width, height))
+        return [
+            Answer(self._name_best(row), source, 0, each, given, row)
+            for given, row in zip(outputs, scores, strict=True)
+        ]
+
+    def _answer(self, pixels: NDArray[np.uint8], source: Source, started: float) -> Answer:
         values = normalise(pixels, self.spec.preprocess)
         decoded = time.perf_counter()
-        scores = self.model.score(values)
+        (outputs,) = self.model.infer(values)
+        scores = self.model.activate(outputs)
         inferred = time.perf_counter()
+        return Answer(self._name_best(scores), source, decoded - started, inferred - decoded, outputs, scores)
+
+    def _name_best(self, scores: NDArray[np.float64]) -> list[Prediction]:
         # Stable, so that equal scores come in the order of their classes.
         best = np.argsort(-scores, kind="stable")[: self.spec.top_k]
-        predictions = [Prediction(self.labels[index], int(index), float(scores[index])) for index in best]
-        return Answer(predictions, source, decoded - started, inferred - decoded)
+        return [Prediction(self.labels[index], int(index), float(scores[index])) for index in best]
 
 
 def load_classifier(classifier: Classifier, files: Files, threads: int) -> LoadedClassifier:

@@ -12,7 +12,7 @@ from classifier_inference.spec import Preprocess
 _MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
 """What a decoded pixel takes; 4 in every other mode."""
 
-_DECODERS = {"WEBP": 12, "TIFF": 8, "GIF": 4}
+_DECODERS = {"WEBP": 12, "TIFF": 4, "GIF": 4}
 """What a decoder holds of each pixel beside the image itself, at most: canvases, or the whole of it as one strip."""
 
 _WEIGHT_BYTES = 8

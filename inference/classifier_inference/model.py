@@ -3,7 +3,7 @@
 import contextlib
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,14 @@ from classifier_inference.runtime import ERRORS, onnxruntime
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
 
+Function = Literal["sigmoid", "softmax", "none"]
+"""What can be made of a model's outputs."""
+
 _DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 
 
 class Model:
-    """A loaded model: takes a batch of one, gives one probability a class. Safe to call from many threads."""
+    """A loaded model: takes a batch, gives one probability an image and class. Safe to call from many threads."""
 
     def __init__(
         self, content: bytes, external: Mapping[str, bytes], shape: tuple[int, ...], device: str, threads: int
@@ -30,7 +33,7 @@ class Model:
         for and doesn't run it.
         """
         self._session = _make_session(content, external, device, threads)
-        self._input, self._dtype = _check_inputs(self._session, shape)
+        self.input_name, self._dtype = _check_inputs(self._session, shape)
         self._output = _name_output(self._session)
         outputs = [self._run_checked(values) for values in make_probes(shape)]
         self._are_probabilities = all(map(are_probabilities, outputs))
@@ -41,15 +44,25 @@ class Model:
         """The execution provider that runs the model, e.g. CPUExecutionProvider."""
         return str(self._session.get_providers()[0])
 
-    def score(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return one probability a class: the model's own, or the softmax of what it gives, as decided at loading."""
-        outputs = self._run(values)
+    def infer(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the model's outputs, images x classes. Raises FloatingPointError where they are no finite numbers."""
+        outputs = np.stack([self._run(image[np.newaxis]) for image in values])
         if not np.isfinite(outputs).all():
             raise FloatingPointError("the model gave scores that are not finite numbers")
-        return outputs if self._are_probabilities else softmax(outputs)
+        return outputs
+
+    def activate(self, outputs: NDArray[np.float64], function: Function | None = None) -> NDArray[np.float64]:
+        """Return what a function makes of outputs, row by row; None is what was decided at loading.
+
+        By default the scores are the outputs themselves where they are probabilities, else their softmax. Outputs that
+        are probabilities are not put through softmax again.
+        """
+        if function == "sigmoid":
+            return sigmoid(outputs)
+        return outputs if function == "none" or self._are_probabilities else softmax(outputs)
 
     def _run(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
-        (outputs,) = self._session.run([self._output], {self._input: values.astype(self._dtype, copy=False)})
+        (outputs,) = self._session.run([self._output], {self.input_name: values.astype(self._dtype, copy=False)})
         return np.asarray(outputs, np.float64).reshape(-1)
 
     def _run_checked(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -75,9 +88,14 @@ def are_probabilities(outputs: NDArray[np.float64]) -> bool:
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return e^x / sum(e^x), without overflow."""
-    powers = np.exp(logits - logits.max())
-    return np.asarray(powers / powers.sum())
+    """Return e^x / sum(e^x) of each row, without overflow."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return 1 / (1 + e^-x), without overflow."""
+    return np.asarray((1 + np.tanh(logits / 2)) / 2)
 
 
 def _make_session(content: bytes, external: Mapping[str, bytes], device: str, threads: int) -> Any:

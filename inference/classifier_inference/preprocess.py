@@ -8,6 +8,7 @@ only what the crop shows is computed; then (pixel / scale - mean) / std.
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ Hold = Callable[[int], AbstractContextManager[None]]
 class Source:
     """What an image was before anything was made of it."""
 
-    format: ImageFormat
+    format: ImageFormat | Literal["pixels", "tensor"]
     size: Size
 
 
@@ -76,6 +77,18 @@ def decode_image(
         held.enter_context(closing(opened))
         source = Source(found, opened.size)
         return _show(decode(opened, content, preprocess), preprocess), source
+
+
+def fit_pixels(pixels: Pixels, preprocess: Preprocess, limits: Limits, hold: Hold = uncounted) -> Pixels:
+    """Return what prepare_image returns, of an image's RGB pixels, height x width x 3.
+
+    Raises TooManyPixelsError, and what `hold` raises.
+    """
+    image = Image.fromarray(pixels)
+    judge_size(image.size, limits)
+    _judge_stretch(image.size, preprocess)
+    with hold(estimate_bytes(Header("", image.mode, image.size), preprocess)):
+        return _show(image.convert("L") if preprocess.channels == "L" else image, preprocess)
 
 
 def normalise(pixels: Pixels, preprocess: Preprocess) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ class Fetcher:
 
 @dataclass
 class Serving:
-    """One server's state; changed by server.py alone, on the event loop."""
+    """One server's state; changed on the event loop alone."""
 
     classifier: Classifier
     """What is asked for."""
@@ -42,6 +42,8 @@ class Serving:
     metrics: Metrics = field(default_factory=Metrics)
     loaded: LoadedClassifier | None = None
     """What is served; None while it is being loaded."""
+    last_answer: float = 0
+    """When an image was answered last, in seconds since 1970; 0 before the first."""
     draining: bool = False
     """Whether the end has been asked for: requests are still answered, and no new ones are wanted."""
 

@@ -5,10 +5,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+import numpy as np
 from fastapi import Request
+from numpy.typing import NDArray
 from starlette.responses import Response
 
 from classifier_inference import image_root
@@ -22,6 +25,7 @@ from classifier_inference.pool import Place, QueueFullError
 from classifier_inference.prediction_log.logger import Answered
 from classifier_inference.prediction_log.record import RecordedMilliseconds, RecordedModel
 from classifier_inference.prediction_log.ticket import Ticket
+from classifier_inference.preprocess import Hold
 from classifier_inference.serving import Serving
 
 PLACE_SECONDS = 1.0
@@ -67,8 +71,15 @@ class Work:
 
     def classify(self, content: bytes) -> Answer:
         """Return the answer for an encoded image. Raises ProblemError."""
+        return self._explain(partial(self.loaded.classify, content))
+
+    def classify_pixels(self, pixels: NDArray[np.uint8]) -> Answer:
+        """Return the answer for an image's pixels, height x width x RGB. Raises ProblemError."""
+        return self._explain(partial(self.loaded.classify_pixels, pixels))
+
+    def _explain(self, classify: Callable[[Hold], Answer]) -> Answer:
         try:
-            return self.loaded.classify(content, self.serving.memory.hold_pixels)
+            return classify(self.serving.memory.hold_pixels)
         except ImageError as error:
             raise explain_image(error) from error
         except NeverFitsError as error:
@@ -120,6 +131,18 @@ async def answer_request(
     What lies at the addresses that `list_addresses` finds in it is brought before that. Raises
     ProblemError, before the body is read where the server can't answer anyway.
     """
+    request.state.is_prediction = True
+    with serving.metrics.in_flight.track_inprogress():
+        return await _answer_prediction(serving, request, limit_bytes, respond, list_addresses)
+
+
+async def _answer_prediction(
+    serving: Serving,
+    request: Request,
+    limit_bytes: int,
+    respond: Callable[[Work, bytes], Response],
+    list_addresses: Callable[[bytes], list[str]],
+) -> Response:
     started = time.perf_counter()
     loaded = require_loaded(serving)
     with admitted(serving) as (place, held):
@@ -136,6 +159,8 @@ async def answer_request(
     if serving.log is not None:
         await asyncio.gather(*map(serving.log.spool.confirm, work.tickets))
     _observe(work, time.perf_counter() - started)
+    if work.answers:
+        serving.last_answer = time.time()
     request.state.answers = work.answers
     return response
 

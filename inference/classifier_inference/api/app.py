@@ -2,15 +2,18 @@
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
 import classifier_inference
-from classifier_inference.api import health, page, tracking, v1
+from classifier_inference.api import health, hugging_face, open_inference, page, tracking, v1
 from classifier_inference.api.docs import add_docs
+from classifier_inference.api.hugging_face import TaskInput
 from classifier_inference.api.middleware import RequestMiddleware, RootPathMiddleware
+from classifier_inference.api.open_inference_schemas import InferRequest
 from classifier_inference.api.problem import Kind, ProblemError, render_problem
 from classifier_inference.api.schemas import InferenceInput, Problem
 from classifier_inference.api.tracking_schemas import PredictionLogRequest
@@ -18,7 +21,7 @@ from classifier_inference.serving import Serving
 
 _KINDS = {404: Kind.NO_SUCH_ROUTE, 405: Kind.METHOD_NOT_ALLOWED}
 
-_UNTYPED = (InferenceInput, PredictionLogRequest, Problem)
+_UNTYPED = (InferenceInput, InferRequest, PredictionLogRequest, Problem, TaskInput)
 """Schemas that no route takes or returns by type."""
 
 
@@ -32,6 +35,8 @@ def make_app(serving: Serving, root_path: str = "") -> ASGIApp:
         redoc_url=None,
     )
     api.include_router(v1.make_router(serving))
+    api.include_router(hugging_face.make_router(serving))
+    api.include_router(open_inference.make_router(serving))
     api.include_router(tracking.make_router(serving))
     api.include_router(health.make_router(serving))
     api.include_router(page.make_router())
@@ -46,7 +51,9 @@ def make_app(serving: Serving, root_path: str = "") -> ASGIApp:
 
 def _answer(request: Request, problem: ProblemError) -> Response:
     request.state.problem = problem
-    return render_problem(problem, request.state.request_id)
+    path = request.scope["path"].removeprefix(request.scope["root_path"])
+    names_error = path == "/" or path.startswith(open_inference.PREFIX)
+    return render_problem(problem, request.state.request_id, names_error=names_error)
 
 
 async def _answer_problem(request: Request, error: Exception) -> Response:
@@ -73,7 +80,10 @@ async def _answer_nobody(request: Request, error: Exception) -> Response:
 def _document(api: FastAPI) -> None:
     """Put the schemas that no route takes or returns by type where the routes' descriptions look for them."""
     schema = get_openapi(title=api.title, version=api.version, summary=api.summary, routes=api.routes)
-    schema["components"]["schemas"] |= {kind.__name__: kind.model_json_schema() for kind in _UNTYPED}
+    _, untyped = models_json_schema(
+        [(kind, "validation") for kind in _UNTYPED], ref_template="#/components/schemas/{model}"
+    )
+    schema["components"]["schemas"] |= untyped["$defs"]
 
     def openapi() -> dict[str, object]:
         return schema

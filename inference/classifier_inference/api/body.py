@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
+from classifier_inference.api.json_body import parse_json
 from classifier_inference.api.problem import Kind, ProblemError
 from classifier_inference.api.schemas import InferenceInput
 from classifier_inference.image_header import sniff_format
@@ -132,14 +132,7 @@ def _body_too_long(bound: int) -> ProblemError:
 def _parse_json(body: bytes, limits: Limits) -> ImagePath | Several:
     if len(body) > JSON_BYTES:
         raise ProblemError(Kind.TOO_MANY_BYTES, f"JSON may have at most {JSON_BYTES} bytes here")
-    try:
-        asked = InferenceInput.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        if first["type"] == "json_invalid":
-            raise ProblemError(Kind.MALFORMED_JSON, first["msg"]) from None
-        where = ".".join(map(str, first["loc"]))
-        raise ProblemError(Kind.INVALID_INPUT, f"{where}: {first['msg']}" if where else first["msg"]) from None
+    asked = parse_json(body, InferenceInput)
     if asked.image_path:
         return ImagePath(asked.image_path)
     require_batch(len(asked.image_paths), limits)

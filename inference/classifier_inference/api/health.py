@@ -6,7 +6,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from classifier_inference.serving import Serving
 
-PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 
 
 def make_router(serving: Serving) -> APIRouter:

@@ -12,7 +12,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from classifier_inference.api.health import PROBE_PATHS
 from classifier_inference.api.problem import Kind
-from classifier_inference.api.v1 import PREDICT_PATH
 from classifier_inference.serving import Serving
 from classifier_inference.trace_context import TraceContext, parse_traceparent
 
@@ -71,18 +70,14 @@ class _Exchange:
         self._state["trace"] = self._trace
         self._status: int | None = None
         self._body_read = not _has_body(scope)
-        self._is_prediction = scope["path"].endswith(PREDICT_PATH) and scope["method"] == "POST"
 
     async def run(self) -> None:
         path = self._scope["path"]
         started = time.perf_counter()
-        if self._is_prediction:
-            self._serving.metrics.in_flight.inc()
         try:
             await self._answer()
         finally:
-            if self._is_prediction:
-                self._serving.metrics.in_flight.dec()
+            if self._state.get("is_prediction"):
                 self._count()
             if not path.endswith(tuple(PROBE_PATHS)):
                 self._write_line(time.perf_counter() - started)
@@ -149,7 +144,7 @@ class _Exchange:
         elif len(answers) == 1:
             best = answers[0].predictions[0]
             fields = {"label": best.label, "confidence": round(best.confidence, 4)}
-        elif self._is_prediction:
+        elif self._state.get("is_prediction"):
             fields = {"images": len(answers)}
         if self._trace is not None:
             fields |= {"trace_id": self._trace.trace_id, "span_id": self._trace.span_id}

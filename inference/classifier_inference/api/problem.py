@@ -22,6 +22,7 @@ class Kind(Enum):
     NO_SUCH_IMAGE = "no-such-image", 404, "There is no such image"
     NOT_TRACKED = "not-tracked", 404, "Predictions are not tracked here"
     NO_SUCH_RUN = "no-such-run", 404, "There is no such run"
+    NO_SUCH_MODEL = "no-such-model", 404, "There is no such model"
     NO_SUCH_ROUTE = "no-such-route", 404, "There is no such route"
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, "The route doesn't take this method"
     TOO_MANY_BYTES = "too-many-bytes", 413, "The image has too many bytes"
@@ -29,6 +30,8 @@ class Kind(Enum):
     TOO_MANY_PIXELS = "too-many-pixels", 413, "The image has too many pixels"
     TOO_MUCH_MEMORY = "too-much-memory", 413, "This takes more memory than there is for requests"
     UNSUPPORTED_FORMAT = "unsupported-format", 415, "Images of this format are not taken"
+    UNSUPPORTED_ENCODING = "unsupported-encoding", 415, "Bodies of this Content-Encoding are not taken"
+    MALFORMED_ENCODING = "malformed-encoding", 422, "The body is not what its Content-Encoding says"
     MALFORMED_JSON = "malformed-json", 422, "The body is not well-formed JSON"
     MALFORMED_MULTIPART = "malformed-multipart", 422, "The body is not well-formed multipart/form-data"
     INVALID_INPUT = "invalid-input", 422, "The input doesn't fit the schema"
@@ -69,9 +72,11 @@ def describe_problem(problem: ProblemError, request_id: str) -> dict[str, object
     }
 
 
-def render_problem(problem: ProblemError, request_id: str) -> Response:
-    """Return the response that says what the problem is."""
+def render_problem(problem: ProblemError, request_id: str, *, names_error: bool = False) -> Response:
+    """Return the response that says what the problem is, in the member `error` too where clients look there."""
     content = describe_problem(problem, request_id)
+    if names_error:
+        content["error"] = f"{problem.kind.title}: {problem.detail}"
     return Response(orjson.dumps(content), problem.kind.status, problem.headers, MEDIA_TYPE)
 
 

@@ -71,6 +71,9 @@ class Problem(BaseModel):
     status: int
     detail: str
     request_id: str
+    error: str | None = Field(
+        default=None, description="Of /v2 and POST / alone: title and detail, as their clients read it."
+    )
 
 
 class IndexedAnswer(InferenceResponse):

@@ -60,6 +60,18 @@ def test_while_the_model_loads_the_port_is_open_and_says_so(loading: Server) -> 
         assert "classifier_ready 0.0" in client.get("/metrics").text
 
 
+def test_while_the_model_loads_the_open_inference_protocol_says_so(loading: Server) -> None:
+    with loading.client() as client:
+        assert client.get("/v2/health/live").json() == {"live": True}
+        ready = client.get("/v2/health/ready")
+        assert (ready.status_code, ready.json()) == (503, {"ready": False})
+        model = "/v2/models/colours"
+        answers = [client.get(f"{model}{part}") for part in ("", "/ready", "/config")]
+        for answer in (*answers, client.post(f"{model}/infer", json={})):
+            assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (503, "not-ready")
+        assert client.get(f"{model}/stats").json()["model_stats"][0]["inference_count"] == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_that_never_was_ready_ends_without_draining(loading: Server, number: signal.Signals) -> None:
     loading.send(number)

@@ -1,6 +1,7 @@
 """Asking a server what is on an image, and how it is doing."""
 
 import hashlib
+import re
 import uuid
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.tiny_model import build_model, encode, make_image
 
 PREDICT = "/api/v1/predict"
 LOG_PREDICTION = "/api/v1/mlflow/log-prediction"
+INFER = "/v2/models/{name}/infer"
 RUN = "/api/v1/mlflow/runs/{run_id}"
 SHA256 = hashlib.sha256(build_model()).hexdigest()
 
@@ -143,11 +145,18 @@ def test_a_request_has_one_line_in_the_log_and_a_probe_none(server: Server, clie
 
 def test_every_problem_is_documented_where_it_is_met(client: httpx2.Client) -> None:
     schema: dict[str, Any] = client.get("/openapi.json").json()
-    predict = schema["paths"][PREDICT]["post"]
+    predict, hub, infer = (schema["paths"][path]["post"] for path in (PREDICT, "/", INFER))
     tracking = [schema["paths"][LOG_PREDICTION]["post"], schema["paths"][RUN]["get"]]
     of_runs = {"not-tracked", "no-such-run", "tracking-refused", "tracking-away"}
     of_no_route = {"no-such-route", "method-not-allowed"}
-    assert list_problems(predict) == {kind.slug for kind in Kind} - of_runs - of_no_route
+    of_infer = {"no-such-model", "unsupported-encoding", "malformed-encoding"}
+    of_forms = {"malformed-multipart", "too-many-images"}
+    of_paths = {"image-root-unset", "no-such-image", "outside-image-root", "unusable-path"}
+    of_paths |= {"address-not-allowed", "image-unreachable", "image-timeout"}
+    of_images = {kind.slug for kind in Kind} - of_runs - of_no_route - of_infer - of_forms - of_paths
+    assert list_problems(predict) == of_images | of_forms | of_paths
+    assert list_problems(hub) == of_images
+    assert list_problems(infer) == of_images | of_infer | {"too-many-images"}
     assert of_runs == {slug for route in tracking for slug in list_problems(route)} & of_runs
     assert set(predict["requestBody"]["content"]) >= {"application/json", "multipart/form-data", "image/*"}
     named = {
@@ -159,10 +168,19 @@ def test_every_problem_is_documented_where_it_is_met(client: httpx2.Client) -> N
         "PredictionResult",
         "Problem",
         "Health",
+        "InferRequest",
+        "RequestInput",
+        "TaskInput",
     }
     named |= {"PredictionLogRequest", "MLflowLogResponse", "MLflowRunResponse"}
     assert named <= set(schema["components"]["schemas"])
     assert resolve(schema, "PredictionLogRequest")["properties"]["predictions"]["maxItems"] == 1000
+    assert not {ref for ref in re.findall(r'"#/([^"]+)"', client.get("/openapi.json").text) if not has(schema, ref)}
+
+
+def has(schema: dict[str, Any], reference: str) -> bool:
+    *_, kind, name = reference.split("/")
+    return reference == f"components/{kind}/{name}" and name in schema["components"][kind]
 
 
 def resolve(schema: dict[str, Any], name: str) -> dict[str, Any]:

@@ -1,0 +1,98 @@
+"""POST /: image classification as Hugging Face's inference clients ask for it, against a server of one's own.
+
+https://huggingface.co/docs/inference-providers/tasks/image-classification
+"""
+
+from typing import Annotated, Any
+
+import numpy as np
+import orjson
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from classifier_inference.api.answering import Work, answer_request
+from classifier_inference.api.body import ImageBytes
+from classifier_inference.api.json_body import parse_json
+from classifier_inference.api.problem import Kind, document_problems
+from classifier_inference.api.tracking_schemas import EncodedBytes
+from classifier_inference.model import Function
+from classifier_inference.serving import Serving
+
+JSON_OVERHEAD = 64 * 1024
+"""Bytes that JSON may have beside its image."""
+
+_PROBLEMS = (
+    Kind.MEMORY_FULL, Kind.TOO_MUCH_MEMORY,
+    Kind.EMPTY_BODY, Kind.NOT_AN_IMAGE, Kind.BROKEN_IMAGE, Kind.TOO_MANY_BYTES, Kind.TOO_MANY_PIXELS,
+    Kind.UNSUPPORTED_FORMAT, Kind.MALFORMED_JSON, Kind.INVALID_INPUT, Kind.QUEUE_FULL, Kind.INTERNAL, Kind.NOT_READY,
+)  # fmt: skip
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "An image, or JSON. The first bytes decide which it is, not the Content-Type.",
+        "content": {
+            "image/*": _BINARY,
+            "application/octet-stream": _BINARY,
+            "application/json": {"schema": {"$ref": "#/components/schemas/TaskInput"}},
+        },
+    }
+}
+
+
+class TaskParameters(BaseModel):
+    """How the classes are wanted."""
+
+    top_k: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+        default=None, description="How many, at most as many as there are. Absent: topK."
+    )
+    function_to_apply: Function | None = Field(
+        default=None, description="What is made of the model's outputs. Absent: as everywhere else here."
+    )
+
+
+class TaskInput(BaseModel):
+    """An image, and how its classes are wanted."""
+
+    inputs: EncodedBytes = Field(description="The image in base64.")
+    parameters: TaskParameters = TaskParameters()
+
+
+class LabelScore(BaseModel):
+    """One class."""
+
+    label: str
+    score: float = Field(description="From 0 to 1, but with function_to_apply none.")
+
+
+def make_router(serving: Serving) -> APIRouter:
+    """Return the route."""
+    router = APIRouter(tags=["Hugging Face"])
+    bound = serving.classifier.spec.limits.bytes * 4 // 3 + JSON_OVERHEAD
+
+    @router.post(
+        "/",
+        response_model=list[LabelScore],
+        responses=document_problems(*_PROBLEMS),
+        openapi_extra=_BODY,
+        summary="Classify an image for Hugging Face's clients",
+    )
+    async def classify(request: Request) -> Response:
+        """Classify an image: its bytes as the body, or JSON with `inputs` in base64 and `parameters`."""
+        return await answer_request(serving, request, bound, _respond)
+
+    return router
+
+
+def _respond(work: Work, body: bytes) -> Response:
+    is_json = body.lstrip(b" \t\r\n").startswith(b"{")
+    asked = parse_json(body, TaskInput) if is_json else TaskInput.model_construct(inputs=body)
+    image = work.fetch(ImageBytes(asked.inputs))
+    answer = work.classify(image.content)
+    work.keep(answer, work.request_id, image)
+    wanted = asked.parameters
+    scores = work.loaded.model.activate(answer.outputs, wanted.function_to_apply)
+    best = np.argsort(-scores, kind="stable")[: wanted.top_k or work.loaded.spec.top_k]
+    content = [{"label": work.loaded.labels[index], "score": float(scores[index])} for index in best]
+    return Response(orjson.dumps(content), media_type="application/json")

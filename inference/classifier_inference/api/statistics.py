@@ -1,0 +1,46 @@
+"""What a model did since the server started, as the statistics extension of Triton's clients wants it."""
+
+from classifier_inference.serving import Serving
+
+
+def describe_statistics(serving: Serving) -> dict[str, object]:
+    """Return a ModelStatistics' content, of what the metrics have counted."""
+    stages = _read_stages(serving)
+    total, decode, infer = stages["total"], stages["decode"], stages["infer"]
+    failed = sum(
+        sample.value
+        for metric in serving.metrics.requests.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total") and sample.labels["outcome"] in {"refused", "failed"}
+    )
+    return {
+        "name": serving.classifier.name,
+        "version": serving.classifier.spec.model.version,
+        "last_inference": round(serving.last_answer * 1000),
+        "inference_count": infer["count"],
+        "execution_count": infer["count"],
+        "inference_stats": {
+            "success": total,
+            "fail": {"count": round(failed), "ns": 0},
+            "queue": stages["queue"],
+            "compute_input": decode,
+            "compute_infer": infer,
+            "compute_output": {"count": infer["count"], "ns": 0},
+            "cache_hit": {"count": 0, "ns": 0},
+            "cache_miss": {"count": 0, "ns": 0},
+        },
+        "batch_stats": [],
+    }
+
+
+def _read_stages(serving: Serving) -> dict[str, dict[str, int]]:
+    """Return count and nanoseconds of each stage."""
+    stages: dict[str, dict[str, int]] = {}
+    for metric in serving.metrics.duration.collect():
+        for sample in metric.samples:
+            stage = stages.setdefault(sample.labels["stage"], {"count": 0, "ns": 0})
+            if sample.name.endswith("_count"):
+                stage["count"] = round(sample.value)
+            elif sample.name.endswith("_sum"):
+                stage["ns"] = round(sample.value * 1e9)
+    return stages
