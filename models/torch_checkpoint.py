@@ -1,10 +1,14 @@
-"""Reads a PyTorch checkpoint of the format before 1.6 without PyTorch, and without running what a pickle may hold.
+"""Reads a PyTorch checkpoint without PyTorch, and without running what a pickle may hold.
 
-The file is four pickles (a magic number, a protocol version, the writer's byte order and sizes, the tensors' names and
-shapes), a fifth with the storages' keys, and then each storage: its length as int64, and its values, little-endian.
+Since PyTorch 1.6 the file is a ZIP archive: a pickle `data.pkl` of the tensors' names and shapes, and each storage as a
+file of its own under `data/`. Before, it was four pickles (a magic number, a protocol version, the writer's byte order
+and sizes, the tensors' names and shapes), a fifth with the storages' keys, and then each storage: its length as int64,
+and its values. Values are little-endian.
 """
 
+import io
 import pickle
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,16 +43,31 @@ class _Tensor:
 
 def read_checkpoint(path: Path) -> dict[str, Array]:
     """Return the checkpoint's tensors by name, contiguous. Raises ValueError for any other kind of file."""
+    try:
+        tensors, storages = _read_archive(path) if zipfile.is_zipfile(path) else _read_pickles(path)
+    except (pickle.UnpicklingError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is not a PyTorch checkpoint: {error}") from error
+    return {name: _view(storages[tensor.key], tensor) for name, tensor in tensors.items()}
+
+
+def _read_archive(path: Path) -> tuple[dict[str, _Tensor], dict[str, Array]]:
+    with zipfile.ZipFile(path) as archive:
+        (index,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+        folder = index.removesuffix("data.pkl")
+        if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
+            raise ValueError(f"{path} was written on a big-endian machine")
+        tensors: dict[str, _Tensor] = _Unpickler(io.BytesIO(archive.read(index))).load()
+        dtypes = {tensor.key: tensor.dtype for tensor in tensors.values()}
+        return tensors, {key: np.frombuffer(archive.read(f"{folder}data/{key}"), dtypes[key]) for key in dtypes}
+
+
+def _read_pickles(path: Path) -> tuple[dict[str, _Tensor], dict[str, Array]]:
     with path.open("rb") as file:
-        try:
-            magic, protocol, _sizes, tensors, keys = (_Unpickler(file).load() for _ in range(5))
-        except pickle.UnpicklingError as error:
-            raise ValueError(f"{path} is not a PyTorch checkpoint: {error}") from error
+        magic, protocol, _sizes, tensors, keys = (_Unpickler(file).load() for _ in range(5))
         if magic != MAGIC_NUMBER or protocol != PROTOCOL_VERSION:
             raise ValueError(f"{path} is not a PyTorch checkpoint of the format before 1.6")
         dtypes = {tensor.key: tensor.dtype for tensor in tensors.values()}
-        storages = {key: _read_storage(file, dtypes[key]) for key in keys}
-    return {name: _view(storages[tensor.key], tensor) for name, tensor in tensors.items()}
+        return tensors, {key: _read_storage(file, dtypes[key]) for key in keys}
 
 
 class _Unpickler(pickle.Unpickler):
@@ -64,8 +83,8 @@ class _Unpickler(pickle.Unpickler):
                 return _StorageType(_DTYPES[name])
         raise pickle.UnpicklingError(f"it names {module}.{name}")
 
-    def persistent_load(self, pid: tuple[str, _StorageType, str, str, int, None]) -> tuple[str, np.dtype[Any]]:
-        _, storage_type, key, _, _, _ = pid
+    def persistent_load(self, pid: tuple[str, _StorageType, str, object, object]) -> tuple[str, np.dtype[Any]]:
+        _, storage_type, key, *_ = pid
         return key, storage_type.dtype
 
 
@@ -84,4 +103,4 @@ def _read_storage(file: IO[bytes], dtype: np.dtype[Any]) -> Array:
 def _view(storage: Array, tensor: _Tensor) -> Array:
     strides = [stride * storage.itemsize for stride in tensor.strides]
     start = storage[tensor.offset :]
-    return np.ascontiguousarray(np.lib.stride_tricks.as_strided(start, tensor.shape, strides, writeable=False))
+    return np.lib.stride_tricks.as_strided(start, tensor.shape, strides, writeable=False).copy()

@@ -14,9 +14,10 @@ from classifier_inference.runtime import onnxruntime
 from classifier_inference.spec import Limits, Preprocess
 from models.efficientnet_lite0 import STAGES, build_model, fetch_weights
 from models.sample import HERE, SHA256
-from models.torch_checkpoint import Array, read_checkpoint
+from models.torch_checkpoint import Array
 from tests.reference import reference
 from tests.tiny_model import TO_STORED, encode
+from tests.unit.models.layers import convolve, normalise_batch
 
 QUICKSTART = HERE.parent / "manifests" / "samples" / "quickstart.yaml"
 
@@ -96,13 +97,6 @@ def test_the_graph_computes_what_the_layers_of_the_reference_do(
     np.testing.assert_allclose(logits, reference_logits(image[0].astype(np.float64), weights), rtol=0, atol=1e-3)
 
 
-def test_a_pickle_that_names_anything_else_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "evil.pth"
-    path.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
-    with pytest.raises(ValueError, match=r"names os\.system"):
-        read_checkpoint(path)
-
-
 def preprocess(path: Path) -> Array:
     """As the model's page says, with nothing but Pillow."""
     image = Image.open(path).convert("RGB")
@@ -116,34 +110,26 @@ def preprocess(path: Path) -> Array:
 def reference_logits(x: Array, weights: dict[str, Array]) -> Array:
     """The reference's forward pass, layer by layer and with batch normalisation apart, in float64."""
 
-    def convolve(x: Array, name: str, stride: int = 1) -> Array:
+    def convolve_same(x: Array, name: str, stride: int = 1) -> Array:
         kernel = weights[f"{name}.weight"]
-        size, (outputs, group_inputs, side, _) = x.shape[-1], kernel.shape
-        total = max((-(-size // stride) - 1) * stride + side - size, 0)
-        x = np.pad(x, ((0, 0), (total // 2, total - total // 2), (total // 2, total - total // 2)))
-        windows = np.lib.stride_tricks.sliding_window_view(x, (side, side), axis=(1, 2))[:, ::stride, ::stride]
-        if group_inputs == 1 and outputs == len(x):
-            return np.asarray(np.einsum("chwij,cij->chw", windows, kernel[:, 0], optimize=True))
-        return np.tensordot(kernel, windows, axes=((1, 2, 3), (0, 3, 4)))
+        side = kernel.shape[-1]
+        total = max((-(-x.shape[-1] // stride) - 1) * stride + side - x.shape[-1], 0)
+        return convolve(x, kernel, stride=stride, before=total // 2, after=total - total // 2)
 
     def normalise(x: Array, name: str) -> Array:
-        gamma, beta, mean, variance = (
-            weights[f"{name}.{part}"].reshape(-1, 1, 1).astype(np.float64)
-            for part in ("weight", "bias", "running_mean", "running_var")
-        )
-        return (x - mean) / np.sqrt(variance + 1e-3) * gamma + beta
+        return normalise_batch(x, weights, name)
 
     def relu6(x: Array) -> Array:
         return x.clip(0, 6)
 
-    x = relu6(normalise(convolve(x, "_conv_stem", 2), "_bn0"))
+    x = relu6(normalise(convolve_same(x, "_conv_stem", 2), "_bn0"))
     strides = [stage.stride if repeat == 0 else 1 for stage in STAGES for repeat in range(stage.repeats)]
     for index, stride in enumerate(strides):
         block, before = f"_blocks.{index}", x
         if f"{block}._expand_conv.weight" in weights:
-            x = relu6(normalise(convolve(x, f"{block}._expand_conv"), f"{block}._bn0"))
-        x = relu6(normalise(convolve(x, f"{block}._depthwise_conv", stride), f"{block}._bn1"))
-        x = normalise(convolve(x, f"{block}._project_conv"), f"{block}._bn2")
+            x = relu6(normalise(convolve_same(x, f"{block}._expand_conv"), f"{block}._bn0"))
+        x = relu6(normalise(convolve_same(x, f"{block}._depthwise_conv", stride), f"{block}._bn1"))
+        x = normalise(convolve_same(x, f"{block}._project_conv"), f"{block}._bn2")
         x = x + before if x.shape == before.shape else x
-    x = relu6(normalise(convolve(x, "_conv_head"), "_bn1")).mean((1, 2))
+    x = relu6(normalise(convolve_same(x, "_conv_head"), "_bn1")).mean((1, 2))
     return np.asarray(weights["_fc.weight"] @ x + weights["_fc.bias"])
