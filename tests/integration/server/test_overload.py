@@ -81,7 +81,7 @@ def read_metric(server: Server, name: str) -> float:
 
 
 def test_an_image_that_could_never_fit_is_refused_with_the_numbers(small: Server) -> None:
-    content = encode(Image.new("L", (5000, 5000)), "PNG")
+    content = encode(Image.new("P", (5000, 5000)), "PNG")
     (answer,) = ask(small, content, 1)
     assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (413, "too-much-memory")
     assert f"and there are {96 * MIB}" in answer.json()["detail"]
