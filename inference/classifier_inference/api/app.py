@@ -1,11 +1,14 @@
 """The application: the routers, and what holds for every request."""
 
+from typing import Any
+
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp
 
 import classifier_inference
@@ -14,11 +17,12 @@ from classifier_inference.api.docs import add_docs
 from classifier_inference.api.hugging_face import TaskInput
 from classifier_inference.api.middleware import RequestMiddleware, RootPathMiddleware
 from classifier_inference.api.open_inference_schemas import InferRequest
-from classifier_inference.api.problem import Kind, ProblemError, render_problem
+from classifier_inference.api.problem import MEDIA_TYPE, Kind, ProblemError, render_problem
 from classifier_inference.api.schemas import InferenceInput, Problem
 from classifier_inference.api.tracking_schemas import PredictionLogRequest
 from classifier_inference.serving import Serving
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _KINDS = {404: Kind.NO_SUCH_ROUTE, 405: Kind.METHOD_NOT_ALLOWED}
 
 _UNTYPED = (InferenceInput, InferRequest, PredictionLogRequest, Problem, TaskInput)
@@ -64,7 +68,18 @@ async def _answer_problem(request: Request, error: Exception) -> Response:
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
     kind = _KINDS.get(error.status_code, Kind.INTERNAL)
-    return _answer(request, ProblemError(kind, f"{request.method} {request.url.path}", error.headers))
+    headers = {"Allow": _list_methods(request)} if kind is Kind.METHOD_NOT_ALLOWED else error.headers
+    return _answer(request, ProblemError(kind, f"{request.method} {request.url.path}", headers))
+
+
+def _list_methods(request: Request) -> str:
+    """Return what the path takes, by all routes that it has: Starlette names the first one's alone."""
+    return ", ".join(method for method in _METHODS if _takes(request, method))
+
+
+def _takes(request: Request, method: str) -> bool:
+    scope = {**request.scope, "method": method}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
 
 async def _answer_failure(request: Request, error: Exception) -> Response:
@@ -84,8 +99,19 @@ def _document(api: FastAPI) -> None:
         [(kind, "validation") for kind in _UNTYPED], ref_template="#/components/schemas/{model}"
     )
     schema["components"]["schemas"] |= untyped["$defs"]
+    _leave_out_validation(schema)
 
     def openapi() -> dict[str, object]:
         return schema
 
     api.openapi = openapi  # type: ignore[method-assign]
+
+
+def _leave_out_validation(schema: dict[str, Any]) -> None:
+    """Take out what FastAPI says of validation: no parameter here can fail it, and bodies are judged by ourselves."""
+    for name in ("HTTPValidationError", "ValidationError"):
+        schema["components"]["schemas"].pop(name, None)
+    operations = [operation for path in schema["paths"].values() for operation in path.values()]
+    for operation in operations:
+        if MEDIA_TYPE not in operation["responses"].get("422", {"content": {MEDIA_TYPE: None}})["content"]:
+            del operation["responses"]["422"]

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -123,6 +123,12 @@ def require_batch(count: int, limits: Limits) -> None:
         raise ProblemError(
             Kind.TOO_MANY_IMAGES, f"the request has {count} images; limits.batch lets it have {limits.batch}"
         )
+
+
+def describe_images(limits: Limits) -> dict[str, Any]:
+    """Return, for OpenAPI, the media types of a body that is an image itself."""
+    names = [*(f"image/{name}" for name in limits.formats), "application/octet-stream"]
+    return {name: {"schema": {"type": "string", "format": "binary"}} for name in names}
 
 
 def _body_too_long(bound: int) -> ProblemError:

@@ -12,12 +12,13 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from classifier_inference.api.answering import Work, answer_request
-from classifier_inference.api.body import ImageBytes
+from classifier_inference.api.body import ImageBytes, describe_images
 from classifier_inference.api.json_body import parse_json
 from classifier_inference.api.problem import Kind, document_problems
 from classifier_inference.api.tracking_schemas import EncodedBytes
 from classifier_inference.model import Function
 from classifier_inference.serving import Serving
+from classifier_inference.spec import Limits
 
 JSON_OVERHEAD = 64 * 1024
 """Bytes that JSON may have beside its image."""
@@ -27,18 +28,6 @@ _PROBLEMS = (
     Kind.EMPTY_BODY, Kind.NOT_AN_IMAGE, Kind.BROKEN_IMAGE, Kind.TOO_MANY_BYTES, Kind.TOO_MANY_PIXELS,
     Kind.UNSUPPORTED_FORMAT, Kind.MALFORMED_JSON, Kind.INVALID_INPUT, Kind.QUEUE_FULL, Kind.INTERNAL, Kind.NOT_READY,
 )  # fmt: skip
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "An image, or JSON. The first bytes decide which it is, not the Content-Type.",
-        "content": {
-            "image/*": _BINARY,
-            "application/octet-stream": _BINARY,
-            "application/json": {"schema": {"$ref": "#/components/schemas/TaskInput"}},
-        },
-    }
-}
 
 
 class TaskParameters(BaseModel):
@@ -69,13 +58,14 @@ class LabelScore(BaseModel):
 def make_router(serving: Serving) -> APIRouter:
     """Return the route."""
     router = APIRouter(tags=["Hugging Face"])
-    bound = serving.classifier.spec.limits.bytes * 4 // 3 + JSON_OVERHEAD
+    limits = serving.classifier.spec.limits
+    bound = limits.bytes * 4 // 3 + JSON_OVERHEAD
 
     @router.post(
         "/",
         response_model=list[LabelScore],
         responses=document_problems(*_PROBLEMS),
-        openapi_extra=_BODY,
+        openapi_extra=_describe_body(limits),
         summary="Classify an image for Hugging Face's clients",
     )
     async def classify(request: Request) -> Response:
@@ -83,6 +73,19 @@ def make_router(serving: Serving) -> APIRouter:
         return await answer_request(serving, request, bound, _respond)
 
     return router
+
+
+def _describe_body(limits: Limits) -> dict[str, Any]:
+    return {
+        "requestBody": {
+            "required": True,
+            "description": "An image, or JSON. The first bytes decide which it is, not the Content-Type.",
+            "content": {
+                **describe_images(limits),
+                "application/json": {"schema": {"$ref": "#/components/schemas/TaskInput"}},
+            },
+        }
+    }
 
 
 def _respond(work: Work, body: bytes) -> Response:

@@ -102,8 +102,6 @@ def _infer(
     loaded = work.loaded
     count = tensor.shape[0]
     require_batch(count, loaded.spec.limits)
-    if count == 0:
-        raise TensorError(f"{tensor.name} has no element: its shape is {list(tensor.shape)}")
     if tensor.datatype == "FP32" and tensor.name == loaded.input_name:
         return _infer_tensor(work, tensor, binary), [None] * count
     if tensor.name != IMAGE or tensor.datatype == "FP32":
@@ -124,7 +122,7 @@ def _classify(work: Work, image: ImageBytes) -> Answer:
 
 
 def _infer_pixels(work: Work, tensor: Declared, binary: memoryview | None) -> list[Answer]:
-    if len(tensor.shape) != 4 or tensor.shape[3] != 3 or 0 in tensor.shape:
+    if len(tensor.shape) != 4 or tensor.shape[3] != 3:
         raise TensorError(f"{IMAGE} of UINT8 has the shape [n, height, width, 3], not {list(tensor.shape)}")
     return [
         _name_index(index, partial(work.classify_pixels, pixels))

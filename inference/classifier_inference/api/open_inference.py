@@ -40,8 +40,7 @@ _BODY: dict[str, Any] = {
         {
             "name": "Content-Encoding",
             "in": "header",
-            "description": "gzip or deflate.",
-            "schema": {"type": "string"},
+            "schema": {"type": "string", "enum": ["gzip", "x-gzip", "deflate", "identity"]},
         },
     ],
     "requestBody": {

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 IMAGE = "image"
 SCORES = "scores"
 
-Side = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
+Side = Annotated[int, Field(strict=True, ge=1, lt=2**31)]
 Size = Annotated[int, Field(strict=True, ge=0)]
 
 

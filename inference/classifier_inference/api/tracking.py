@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from fastapi import APIRouter, Request
-from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from classifier_inference.api.answering import admitted, read_image, require_loaded
 from classifier_inference.api.body import read_body
+from classifier_inference.api.json_body import parse_json
 from classifier_inference.api.problem import Kind, ProblemError, document_problems
 from classifier_inference.api.tracking_schemas import (
     MLflowLogResponse,
@@ -48,7 +48,7 @@ _LOG_PROBLEMS = (
     Kind.OUTSIDE_IMAGE_ROOT, Kind.NO_SUCH_IMAGE, Kind.UNUSABLE_PATH, Kind.NOT_READY,
     Kind.QUEUE_FULL, Kind.MEMORY_FULL, Kind.TOO_MUCH_MEMORY,
 )  # fmt: skip
-_SINK_PROBLEMS = (Kind.NOT_TRACKED, Kind.TRACKING_REFUSED, Kind.TRACKING_AWAY)
+_SINK_PROBLEMS = (Kind.INTERNAL, Kind.NOT_TRACKED, Kind.TRACKING_REFUSED, Kind.TRACKING_AWAY)
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -124,7 +124,7 @@ def _parse_request_id(text: str) -> uuid.UUID | None:
 
 def _read_given(serving: Serving, loaded: LoadedClassifier, body: bytes, request_id: str) -> Given:
     """Return the prediction that a request holds, its image read. Raises ProblemError."""
-    asked = _parse_request(body)
+    asked = parse_json(body, PredictionLogRequest)
     limit = loaded.spec.limits.bytes
     image = asked.image if asked.image is not None else read_image(serving.image_root, asked.image_path or "", limit)
     if len(image) > limit:
@@ -140,16 +140,6 @@ def _read_given(serving: Serving, loaded: LoadedClassifier, body: bytes, request
         predictions=asked.predictions,
         params=_render_params(loaded, asked.model_version),
     )
-
-
-def _parse_request(body: bytes) -> PredictionLogRequest:
-    try:
-        return PredictionLogRequest.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        kind = Kind.MALFORMED_JSON if first["type"] == "json_invalid" else Kind.INVALID_INPUT
-        where = ".".join(map(str, first["loc"]))
-        raise ProblemError(kind, f"{where}: {first['msg']}" if where else first["msg"]) from None
 
 
 def _render_params(loaded: LoadedClassifier, version: str | None) -> dict[str, str]:

@@ -18,9 +18,14 @@ def _decode(text: Any) -> Any:
         raise ValueError(f"is not base64: {error}") from None
 
 
-EncodedBytes = Annotated[
-    bytes, BeforeValidator(_decode), WithJsonSchema({"type": "string", "contentEncoding": "base64"})
-]
+_BASE64 = {
+    "type": "string",
+    "contentEncoding": "base64",
+    "minLength": 4,
+    "pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+}
+
+EncodedBytes = Annotated[bytes, BeforeValidator(_decode), WithJsonSchema(_BASE64)]
 Label = Annotated[str, Field(min_length=1, max_length=256)]
 
 

@@ -8,7 +8,14 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from classifier_inference.api.answering import Work, answer_request, to_milliseconds
-from classifier_inference.api.body import ImageBytes, ImagePath, Several, list_addresses, parse_body
+from classifier_inference.api.body import (
+    ImageBytes,
+    ImagePath,
+    Several,
+    describe_images,
+    list_addresses,
+    parse_body,
+)
 from classifier_inference.api.problem import Kind, ProblemError, describe_problem, document_problems
 from classifier_inference.api.resources import describe_health
 from classifier_inference.api.schemas import Health, InferenceResponse, InferenceResults
@@ -25,20 +32,8 @@ _PROBLEMS = (
     Kind.MEMORY_FULL, Kind.TOO_MUCH_MEMORY, Kind.ADDRESS_NOT_ALLOWED, Kind.IMAGE_UNREACHABLE, Kind.IMAGE_TIMEOUT,
     Kind.INTERNAL, Kind.NOT_READY,
 )  # fmt: skip
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
-_FILES = {"oneOf": [_BINARY["schema"], {"type": "array", "minItems": 1, "items": _BINARY["schema"]}]}
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "description": "Images in one of three forms. The first bytes decide which it is, not the Content-Type.",
-        "content": {
-            "multipart/form-data": {"schema": {"type": "object", "required": ["file"], "properties": {"file": _FILES}}},
-            "application/json": {"schema": {"$ref": "#/components/schemas/InferenceInput"}},
-            "image/*": _BINARY,
-            "application/octet-stream": _BINARY,
-        },
-    }
-}
+_BINARY = {"type": "string", "format": "binary"}
+_FILES = {"oneOf": [_BINARY, {"type": "array", "minItems": 1, "items": _BINARY}]}
 
 
 def make_router(serving: Serving) -> APIRouter:
@@ -50,7 +45,7 @@ def make_router(serving: Serving) -> APIRouter:
         PREDICT_PATH,
         response_model=InferenceResponse | InferenceResults,
         responses=document_problems(*_PROBLEMS),
-        openapi_extra=_BODY,
+        openapi_extra=_describe_body(limits),
         summary="Classify an image, or several",
     )
     async def predict(request: Request) -> Response:
@@ -73,6 +68,22 @@ def make_router(serving: Serving) -> APIRouter:
         return Response(orjson.dumps(content), status, media_type="application/json")
 
     return router
+
+
+def _describe_body(limits: Limits) -> dict[str, Any]:
+    return {
+        "requestBody": {
+            "required": True,
+            "description": "Images in one of three forms. The first bytes decide which it is, not the Content-Type.",
+            "content": {
+                "multipart/form-data": {
+                    "schema": {"type": "object", "required": ["file"], "properties": {"file": _FILES}}
+                },
+                "application/json": {"schema": {"$ref": "#/components/schemas/InferenceInput"}},
+                **describe_images(limits),
+            },
+        }
+    }
 
 
 def _respond(content_type: str, limits: Limits, work: Work, body: bytes) -> Response:

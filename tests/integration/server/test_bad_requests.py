@@ -174,11 +174,22 @@ def test_what_is_no_http_is_refused(server: Server, client: httpx2.Client) -> No
         assert b"400" in connection.recv(100)
 
 
-def test_other_routes_and_methods_are_problems_too(client: httpx2.Client) -> None:
+def test_another_route_is_a_problem_too(client: httpx2.Client) -> None:
     expect(client.get("/nothing"), 404, "no-such-route")
-    answer = client.get(PREDICT)
-    expect(answer, 405, "method-not-allowed")
-    assert answer.headers["Allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "allowed"),
+    [(PREDICT, "GET", {"POST"}), ("/api/v1/health", "POST", {"GET"}), ("/", "PUT", {"GET", "POST"})],
+)
+def test_another_method_is_told_which_there_are(
+    client: httpx2.Client, path: str, method: str, allowed: set[str]
+) -> None:
+    answer = client.request(method, path)
+    problem = answer.json()
+    problem.pop("error", None)
+    assert (answer.status_code, problem["type"].rpartition("/")[2]) == (405, "method-not-allowed")
+    assert set(answer.headers["Allow"].split(", ")) - {"HEAD", "OPTIONS"} == allowed
 
 
 def test_a_model_that_gives_no_numbers_is_a_failure_of_the_server_and_it_goes_on(start: Start) -> None:

@@ -1,0 +1,96 @@
+"""What /openapi.json says is what the server does: schemathesis asks every route, with what fits and what doesn't."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from classifier_inference.api.problem import MEDIA_TYPE, Kind
+from tests.integration.prediction_log.stores import BUCKET, Store, credentials
+from tests.integration.server.process import Server
+from tests.tiny_model import make_image, write_document
+
+SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
+REQUESTS = 40
+"""For each operation, beside those that every constraint of its schema gives."""
+
+LOG = {"image_path": "cat.jpg", "predictions": [["red", 0.9]]}
+
+# No schema says which bytes are an image, nor which file is there.
+CONFIG = """
+[parameters]
+name = "colours"
+version = "1"
+run_id = "{run_id}"
+
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", 400, 403, 404, 413, 415, 422, 429]
+"""
+
+
+@pytest.fixture(scope="module")
+def documented(tmp_path_factory: pytest.TempPathFactory, mlflow: Store, minio: Store) -> Iterator[Server]:
+    """A server with everything on: paths, all formats, tracking."""
+    folder = tmp_path_factory.mktemp("documented")
+    (folder / "cat.jpg").write_bytes(make_image("red", kind="JPEG"))
+    document = write_document(
+        folder,
+        limits={"formats": ["jpeg", "png", "webp", "gif", "bmp", "tiff"]},
+        tracking={"mode": "External", "uri": mlflow.url},
+        storage={"mode": "External", "endpoint": minio.url, "bucket": BUCKET},
+        predictionLog={"experiment": "documented"},
+    )
+    environment = {"IMAGE_ROOT": str(folder), **credentials()}
+    server = Server(document, f"--files={folder}", f"--spool={folder / 'spool'}", **environment).wait_until_ready()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def operations(documented: Server) -> dict[str, dict[str, Any]]:
+    """Every operation by its name."""
+    with documented.client() as client:
+        paths = client.get("/openapi.json").json()["paths"]
+    return {f"{method.upper()} {path}": operation for path in paths for method, operation in paths[path].items()}
+
+
+def test_schemathesis_finds_nothing(documented: Server, tmp_path: Path) -> None:
+    with documented.client() as client:
+        run_id = client.post("/api/v1/mlflow/log-prediction", json=LOG).json()["run_id"]
+    (tmp_path / "schemathesis.toml").write_text(CONFIG.format(run_id=run_id))
+    done = subprocess.run(
+        [
+            *(SCHEMATHESIS, "--no-color", "run", f"{documented.url}/openapi.json"),
+            *("--generation-deterministic", f"--max-examples={REQUESTS}", "--continue-on-failure"),
+            *("--suppress-health-check=all", "--request-timeout=30"),
+        ],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert documented.process.poll() is None
+
+
+def test_every_error_is_documented_as_a_problem(operations: dict[str, dict[str, Any]]) -> None:
+    health = {"GET /readyz", "GET /api/v1/health", "GET /v2/health/ready"}
+    for name in operations.keys() - health:
+        for status, response in operations[name]["responses"].items():
+            if status >= "400":
+                assert MEDIA_TYPE in response["content"], (name, status)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind.slug not in {"no-such-route", "method-not-allowed"}])
+def test_every_problem_is_documented_at_some_route(operations: dict[str, dict[str, Any]], kind: Kind) -> None:
+    responses = [operation["responses"].get(str(kind.status), {}) for operation in operations.values()]
+    examples = [response.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {}) for response in responses]
+    assert any(kind.slug in names for names in examples)
+
+
+@pytest.mark.parametrize("path", ["/%00", "/api/v1/predict%00", "/v2/models/%00/infer", "/%ff%fe", "//", "/..%2f..%2f"])
+def test_a_path_that_is_none_is_not_found(documented: Server, path: str) -> None:
+    with documented.client() as client:
+        answer = client.post(httpx2.URL(documented.url, raw_path=path.encode()))
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, MEDIA_TYPE)
