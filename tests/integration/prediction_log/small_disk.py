@@ -7,18 +7,41 @@ from pathlib import Path
 
 import pytest
 
-_MOUNT = 'mount -t tmpfs -o size="$1"m none "$0" && echo mounted && exec cat'
+_MOUNT = """
+mount -t tmpfs -o size="$1"m none "$0" && echo mounted || exit
+while read -r size; do mount -o remount,size="$size"m "$0" && echo mounted; done
+"""
+
+
+class SmallDisk:
+    """A disk in a mount namespace of a process of its own; `path` is where all others see it."""
+
+    def __init__(self, folder: Path, process: subprocess.Popen[str]) -> None:
+        self.path = Path(f"/proc/{process.pid}/root{folder}")
+        self._process = process
+
+    def grow(self, megabytes: int) -> None:
+        """Make it so large, with what lies on it."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{megabytes}\n")
+        self._process.stdin.flush()
+        assert self.is_mounted()
+
+    def is_mounted(self) -> bool:
+        """Wait until the process has said that it has done what it was told; False if it couldn't."""
+        assert self._process.stdout is not None
+        return self._process.stdout.readline() == "mounted\n"
 
 
 @contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """Mount one on a folder, in a mount namespace of a process of its own; yield its path as all others see it."""
+def small_disk(folder: Path, megabytes: int) -> Iterator[SmallDisk]:
+    """Mount one on a folder."""
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _MOUNT, str(folder), str(megabytes)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        if process.stdout.readline() != b"mounted\n":
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        disk = SmallDisk(folder, process)
+        if not disk.is_mounted():
             pytest.skip("no disk may be mounted here: what a full one does is not tested")
-        yield Path(f"/proc/{process.pid}/root{folder}")
+        yield disk
         process.kill()
 
 

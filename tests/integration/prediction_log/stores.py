@@ -176,8 +176,6 @@ def start_minio(folder: Path) -> Store:
         "MINIO_ROOT_USER": KEY_ID,
         "MINIO_ROOT_PASSWORD": SECRET_KEY,
         "MINIO_PROMETHEUS_AUTH_TYPE": "public",
-        # What is deleted takes its room for five minutes, else.
-        "MINIO_API_DELETE_CLEANUP_INTERVAL": "1s",
     }
     binary = find_minio()
     (folder / "data").mkdir()

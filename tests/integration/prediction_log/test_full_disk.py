@@ -31,7 +31,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "spool"
     folder.mkdir()
     with small_disk(folder, MEGABYTES) as disk:
-        yield disk
+        yield disk.path
 
 
 def test_a_spool_larger_than_its_disk_keeps_below_it_and_is_shipped(
