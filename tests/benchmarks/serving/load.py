@@ -8,6 +8,7 @@ Over bare sockets: a client that takes a millisecond an answer would be what is 
 
 import argparse
 import asyncio
+import itertools
 import json
 import time
 from collections import Counter
@@ -52,14 +53,17 @@ class Measured:
 
 
 class Target:
-    """One kind of request to one server, and the connections to it that are free."""
+    """Requests to one route of one server, and the connections to it that are free."""
 
-    def __init__(self, url: str, path: str, content: bytes | None = None) -> None:
+    def __init__(self, url: str, path: str, *contents: bytes, content_type: str | None = None) -> None:
+        """Post each of the contents in turn, or get where there is none."""
         parsed = urlsplit(url)
         self._address = parsed.hostname or "127.0.0.1", parsed.port or 80
-        method, body = ("GET", b"") if content is None else ("POST", content)
-        head = f"{method} {path} HTTP/1.1\r\nHost: {parsed.netloc}\r\nContent-Length: {len(body)}\r\n\r\n"
-        self._request = head.encode() + body
+        head = f"{'POST' if contents else 'GET'} {path} HTTP/1.1\r\nHost: {parsed.netloc}\r\n"
+        if content_type is not None:
+            head += f"Content-Type: {content_type}\r\n"
+        requests = [f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in contents or (b"",)]
+        self._requests = itertools.cycle(requests)
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def ask(self) -> int:
@@ -80,7 +84,7 @@ class Target:
         else:
             reader, writer = await asyncio.open_connection(*self._address)
         try:
-            writer.write(self._request)
+            writer.write(next(self._requests))
             head = await reader.readuntil(b"\r\n\r\n")
             lines = head.decode().lower().split("\r\n")
             headers = dict(line.split(": ", 1) for line in lines[1:] if line)
