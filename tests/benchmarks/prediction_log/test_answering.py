@@ -1,18 +1,22 @@
-"""What logging costs those who ask, and what stores that are away do: the server alone on one core, in turns."""
+"""What logging costs those who ask, with the stores up, away, and the recorder killed: the server alone on one core."""
 
 import asyncio
+import io
 import json
 import os
 import shutil
 import statistics
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import pandas as pd
 import psutil
 import pytest
 from rich.console import Console
@@ -32,6 +36,9 @@ LEAST_THROUGHPUT = 0.95
 MOST_P99 = 1.15
 MOST_P99_AWAY = 1.10
 MOST_CPU_MILLISECONDS = 2
+KILL_SECONDS = 10
+CATCH_UP_SECONDS = 180
+"""A recorder that was killed often is begun again after half a minute."""
 WINDOW = "5s"
 PHOTO = Path("models/photos/cat.jpg")
 PREPROCESS = {
@@ -50,6 +57,7 @@ class Round:
 
     per_second: float
     p99_milliseconds: float
+    ids: list[str] = field(repr=False)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -76,6 +84,7 @@ def on_core(core: int) -> Iterator[None]:
 async def ask(url: str, content: bytes, seconds: float) -> Round:
     """Ask with CLIENTS connections, each as fast as it is answered."""
     took: list[float] = []
+    ids: list[str] = []
     started = time.perf_counter()
 
     async def go_on() -> None:
@@ -85,10 +94,11 @@ async def ask(url: str, content: bytes, seconds: float) -> Round:
                 response = await client.post("/api/v1/predict", content=content)
                 took.append(time.perf_counter() - asked)
                 assert response.status_code == 200
+                ids.append(response.json()["request_id"])
 
     await asyncio.gather(*(go_on() for _ in range(CLIENTS)))
     ended = time.perf_counter()
-    return Round(len(took) / (ended - started), statistics.quantiles(took, n=100)[98] * 1000)
+    return Round(len(took) / (ended - started), statistics.quantiles(took, n=100)[98] * 1000, ids)
 
 
 @pytest.fixture
@@ -135,9 +145,10 @@ def start_on(folder: Path, files: Path, recording: Recording) -> Server:
     )
 
 
-def warm_up(server: Server, content: bytes) -> None:
+def warm_up(server: Server, content: bytes) -> list[str]:
+    """Return the ids that were answered."""
     wait_until(lambda: is_ready(server), "the server to be ready", 60)
-    asyncio.run(ask(server.url, content, 3))
+    return asyncio.run(ask(server.url, content, 3)).ids
 
 
 def is_ready(server: Server) -> bool:
@@ -183,7 +194,7 @@ def test_answers_are_as_fast_while_both_stores_are_away(
         server = start_on(tmp_path, files, recording)
     content = PHOTO.read_bytes()
     rounds: dict[str, list[Round]] = {"up": [], "away": []}
-    warm_up(server, content)
+    warm = warm_up(server, content)
     gates = recording.to_mlflow, recording.to_minio
     for _ in range(ROUNDS):
         rounds["up"].append(asyncio.run(ask(server.url, content, SECONDS)))
@@ -195,8 +206,71 @@ def test_answers_are_as_fast_while_both_stores_are_away(
         recording.wait_until_shipped()
     server.process.terminate()
     assert server.end() == 0
+    recording.wait_until_shipped(CATCH_UP_SECONDS)
     _, p99 = compare(rounds, "away", "up")
+    assert_logged_once(recording, warm, rounds)
     assert p99 <= MOST_P99_AWAY
+
+
+def test_answers_are_as_fast_while_the_recorder_is_killed_again_and_again(
+    recording: Recording, files: Path, tmp_path: Path, own_core: int
+) -> None:
+    recorder = recording.start(window=WINDOW, keep=True)
+    recorder.wait_for('"event": "recording"')
+    with on_core(own_core):
+        server = start_on(tmp_path, files, recording)
+    content = PHOTO.read_bytes()
+    rounds: dict[str, list[Round]] = {"left alone": [], "killed": []}
+    warm = warm_up(server, content)
+    kills = 0
+    for _ in range(ROUNDS):
+        rounds["left alone"].append(asyncio.run(ask(server.url, content, SECONDS)))
+        with killed_now_and_then(recorder.process.pid) as killed:
+            rounds["killed"].append(asyncio.run(ask(server.url, content, SECONDS)))
+        kills += len(killed)
+    server.process.terminate()
+    assert server.end() == 0
+    recording.wait_until_shipped(CATCH_UP_SECONDS)
+    _, p99 = compare(rounds, "killed", "left alone")
+    print(f"the recorder was killed {kills} times")
+    assert_logged_once(recording, warm, rounds)
+    assert kills >= ROUNDS
+    assert p99 <= MOST_P99_AWAY
+
+
+@contextmanager
+def killed_now_and_then(keeper: int) -> Iterator[list[int]]:
+    """Kill what a recorder's first process runs, at once and every KILL_SECONDS; yield what was killed."""
+    killed: list[int] = []
+    ended = threading.Event()
+
+    def kill_on() -> None:
+        while True:
+            for worker in psutil.Process(keeper).children():
+                worker.kill()
+                killed.append(worker.pid)
+            if ended.wait(KILL_SECONDS):
+                return
+
+    thread = threading.Thread(target=kill_on)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        ended.set()
+        thread.join()
+
+
+def assert_logged_once(recording: Recording, warm: list[str], rounds: dict[str, list[Round]]) -> None:
+    """See that each answered id is in one row of one run's Parquet file, and print how many there are."""
+    answered = [*warm, *(each for found in rounds.values() for one in found for each in one.ids)]
+    tables = [
+        pd.read_parquet(io.BytesIO(recording.read(f"{run.artifact_uri}/predictions.parquet")), columns=["request_id"])
+        for run in recording.runs()
+    ]
+    logged = Counter(pd.concat(tables).request_id)
+    print(f"{len(answered)} answered, {len(logged)} logged, {max(logged.values())} time each at most")
+    assert logged == Counter(answered)
 
 
 def compare(rounds: dict[str, list[Round]], over: str, under: str) -> tuple[float, float]:

@@ -55,8 +55,10 @@ class Recording:
             dict,
         )
 
-    def start(self, pod: str = "pod-1", *, keys: dict[str, str] | None = None, **log: Any) -> Command:
-        """Start a recorder."""
+    def start(
+        self, pod: str = "pod-1", *, keys: dict[str, str] | None = None, keep: bool = False, **log: Any
+    ) -> Command:
+        """Start a recorder; `keep`: as in a pod, where it is begun again when it dies."""
         storage = {"mode": "External", "endpoint": self.to_minio.url, "bucket": self.bucket}
         document = build_document(
             self._document.parent,
@@ -67,7 +69,7 @@ class Recording:
         self._document.write_text(json.dumps(document))
         arguments = ("record", self._document, "--spool", self.spool, f"--pod={pod}", "--namespace=team-a")
         environment = {**credentials(), **(keys or {}), "CLASSIFIER_TERMINATION_LOG": str(self.termination_log)}
-        self._recorders.append(Command(*arguments, **environment))
+        self._recorders.append(Command(*arguments, *(["--keep"] if keep else []), **environment))
         return self._recorders[-1]
 
     def collect_garbage(self) -> None:
