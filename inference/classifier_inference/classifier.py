@@ -90,9 +90,17 @@ class LoadedClassifier:
         return Answer(self._name_best(scores), source, decoded - started, inferred - decoded, outputs, scores)
 
     def _name_best(self, scores: NDArray[np.float64]) -> list[Prediction]:
-        # Stable, so that equal scores come in the order of their classes.
-        best = np.argsort(-scores, kind="stable")[: self.spec.top_k]
+        best = find_best(scores, self.spec.top_k)
         return [Prediction(self.labels[index], int(index), float(scores[index])) for index in best]
+
+
+def find_best(scores: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+    """Return the classes of the highest scores, best first; equal scores come in the order of their classes."""
+    candidates = np.arange(scores.size)
+    if count < scores.size:
+        least = np.partition(scores, -count)[-count]
+        candidates = np.flatnonzero(scores >= least)
+    return candidates[np.argsort(-scores[candidates], kind="stable")[:count]]
 
 
 def load_classifier(classifier: Classifier, files: Files, threads: int) -> LoadedClassifier:

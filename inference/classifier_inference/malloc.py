@@ -22,3 +22,10 @@ def tame_malloc() -> None:
     if mallopt is not None:
         for option, value in ((_ARENA_MAX, ARENAS), (_MMAP_THRESHOLD, MAPPED_BYTES), (_TRIM_THRESHOLD, TRIMMED_BYTES)):
             mallopt(option, value)
+
+
+def release_free_memory() -> None:
+    """Give the system back what is free now: loading a model takes two copies of it in passing."""
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)

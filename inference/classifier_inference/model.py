@@ -117,6 +117,8 @@ def _make_session(content: bytes, external: Mapping[str, bytes], device: str, th
         if device == "cuda" and "CUDA" in str(error):
             raise StartError(Reason.DEVICE_UNAVAILABLE, f"CUDA fails: {_first_line(error)}") from None
         raise _invalid(f"the model doesn't load: {_first_line(error)}") from None
+    # It would keep the file's bytes, to make the session anew with other providers: ours keeps the one that it has.
+    session._model_bytes = None
     if device == "cuda" and session.get_providers()[0] != CUDA_PROVIDER:
         raise StartError(
             Reason.DEVICE_UNAVAILABLE,

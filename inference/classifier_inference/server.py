@@ -17,6 +17,7 @@ import uvicorn
 from classifier_inference.api.app import make_app
 from classifier_inference.classifier import LoadedClassifier
 from classifier_inference.container import count_cpus
+from classifier_inference.malloc import release_free_memory
 from classifier_inference.memory import Memory, measure_limit
 from classifier_inference.pool import Pool
 from classifier_inference.prediction_log.open import describe_tracking, open_log
@@ -39,6 +40,9 @@ SPOOL_SECONDS = 5
 
 FETCH_THREADS = 8
 """Images that are brought from elsewhere at once."""
+
+THREADS_AN_IMAGE = 1
+"""A worker thread a core and an image a worker: threads that share one image spend half the processor on waiting."""
 
 _log = structlog.get_logger("server")
 
@@ -80,10 +84,9 @@ def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], 
     The caller should end the process without tearing the interpreter down: a load that is still under way can't be
     stopped, and ONNX Runtime aborts when it is run over.
 
-    `load` is called with the number of threads to compute on, in a thread of its own. A StartError from it is written
-    to the termination log and ends the server with status 1.
+    `load` is called with the number of threads to compute an image on, in a thread of its own. A StartError from it is
+    written to the termination log and ends the server with status 1.
     """
-    threads = count_cpus()
     try:
         fetcher = _make_fetcher(classifier, settings.ca_file)
         log = open_log(classifier, settings.spool, settings.pod, settings.namespace)
@@ -93,7 +96,7 @@ def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], 
     serving = Serving(
         classifier=classifier,
         fetcher=fetcher,
-        pool=Pool(threads, classifier.spec.limits.queue),
+        pool=Pool(count_cpus(), classifier.spec.limits.queue),
         memory=Memory(measure_limit(classifier.spec.limits.memory)),
         new_request_id=lambda: str(make_uuid7(time.time_ns() // 1_000_000, os.urandom(10))),
         image_root=settings.image_root,
@@ -116,7 +119,7 @@ def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], 
     )
     server = DrainingServer(config, serving, settings.drain_seconds)
     try:
-        return asyncio.run(_serve(server, serving, lambda: load(threads), settings))
+        return asyncio.run(_serve(server, serving, lambda: load(THREADS_AN_IMAGE), settings))
     finally:
         if log is not None and not log.spool.close(SPOOL_SECONDS):
             _log.warning("the spool is left as it is: its disk is too slow", folder=str(log.spool.folder))
@@ -162,6 +165,7 @@ async def _load(
     except BaseException:
         server.should_exit = True
         raise
+    release_free_memory()
     serving.finish_loading(loaded)
     _log.info(
         "serving",

@@ -1,0 +1,28 @@
+"""What is done in a cheaper way gives what the plain way gives."""
+
+import sys
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classifier_inference.classifier import find_best
+from classifier_inference.model import Model
+from tests.tiny_model import SIDE, build_model
+
+
+@given(
+    scores=st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0]), min_size=1, max_size=40),
+    count=st.integers(1, 45),
+)
+def test_the_best_classes_are_those_of_a_whole_stable_sort(scores: list[float], count: int) -> None:
+    values = np.array(scores)
+    assert find_best(values, count).tolist() == np.argsort(-values, kind="stable")[:count].tolist()
+
+
+def test_a_loaded_models_file_is_not_kept_in_memory() -> None:
+    content = build_model()
+    before = sys.getrefcount(content)
+    model = Model(content, {}, (1, 3, SIDE, SIDE), "cpu", 1)
+    assert sys.getrefcount(content) == before
+    assert model.width == 3
