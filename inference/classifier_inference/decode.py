@@ -8,14 +8,18 @@ from io import BytesIO
 
 import numpy as np
 import simplejpeg
-from PIL import ExifTags, Image, ImageColor
+from PIL import ExifTags, Image, ImageColor, PngImagePlugin
 
 from classifier_inference import image_header
+from classifier_inference.effort import find_excess
 from classifier_inference.footprint import Header
+from classifier_inference.jpeg_header import JpegHeader, read_jpeg_header
 from classifier_inference.spec import ImageFormat, Limits, Preprocess
 
 # Our own limit is judged from the header, below; Pillow's would warn or refuse before it.
 Image.MAX_IMAGE_PIXELS = None
+# What a PNG's text may unfold to: nobody counts it, and nobody reads it. Pillow's is 64 MiB.
+PngImagePlugin.MAX_TEXT_MEMORY = 8 * 2**20
 
 MOST_SIDE = 2**20
 """The longest side that is resized, in pixels: a filter's weights take memory for each of them."""
@@ -54,6 +58,10 @@ class TooManyPixelsError(ImageError):
     """Over the limit of pixels, judged before decoding."""
 
 
+class TooMuchDecodingError(ImageError):
+    """An image that takes much more to decode than its size and its bytes tell."""
+
+
 def judge_format(content: bytes, limits: Limits) -> ImageFormat:
     """Return the format that the first bytes name. Raises NotAnImageError, UnsupportedFormatError."""
     found = image_header.sniff_format(content)
@@ -64,16 +72,35 @@ def judge_format(content: bytes, limits: Limits) -> ImageFormat:
     return found
 
 
+def judge_effort(content: bytes, found: ImageFormat, limits: Limits) -> JpegHeader | None:
+    """Return what a JPEG's segments tell. Raises TooMuchDecodingError for what a decoder must not even open."""
+    jpeg = read_jpeg_header(content) if found == "jpeg" else None
+    excess = find_excess(content, found, limits, jpeg)
+    if excess is not None:
+        raise TooMuchDecodingError(f"the {found} image has {excess}")
+    return jpeg
+
+
 def open_image(content: bytes, found: ImageFormat, limits: Limits) -> Image.Image:
-    """Return the image with its header read, its pixels undecoded. Raises BrokenImageError, TooManyPixelsError."""
+    """Return the image with its header read, its pixels undecoded.
+
+    Raises BrokenImageError, TooManyPixelsError, TooMuchDecodingError.
+    """
     try:
         image = Image.open(BytesIO(content), formats=[found])
     except MemoryError:
         raise
     except Exception as error:  # Pillow's parsers raise whatever broken bytes lead them to
+        _judge_text(error)
         raise BrokenImageError(f"the bytes start like a {found} image and are none") from error
     judge_size(image.size, limits)
     return image
+
+
+def _judge_text(error: Exception) -> None:
+    """Raise TooMuchDecodingError if Pillow says, in the one way it has, that a PNG's text or profile is too long."""
+    if isinstance(error, ValueError) and "MAX_TEXT" in str(error):
+        raise TooMuchDecodingError("the png image's text or profile unfolds to too much") from error
 
 
 def judge_size(size: tuple[int, int], limits: Limits) -> None:
@@ -85,14 +112,14 @@ def judge_size(size: tuple[int, int], limits: Limits) -> None:
         raise TooManyPixelsError(f"the image is {width}x{height}: too long and thin; a side has at most {MOST_SIDE}")
 
 
-def read_header(opened: Image.Image) -> Header:
+def read_header(opened: Image.Image, jpeg: JpegHeader | None) -> Header:
     """Return what is known of the memory that an image takes before it is decoded."""
     return Header(
         opened.format or "",
         opened.mode,
         opened.size,
         transparent=opened.has_transparency_data,
-        progressive="progressive" in opened.info,
+        buffered=jpeg is not None and jpeg.buffered,
     )
 
 
@@ -108,6 +135,7 @@ def decode(opened: Image.Image, content: bytes, preprocess: Preprocess) -> Image
     except MemoryError:
         raise
     except Exception as error:  # Pillow's parsers raise whatever broken bytes lead them to
+        _judge_text(error)
         raise BrokenImageError(f"the image breaks off or is damaged: {error}") from error
 
 

@@ -29,7 +29,8 @@ class Header:
     """Pillow's."""
     size: Size
     transparent: bool = False
-    progressive: bool = False
+    buffered: bool = False
+    """Whether a JPEG comes in several scans: progressive, or a channel after the other."""
 
 
 def estimate_bytes(header: Header, preprocess: Preprocess) -> int:
@@ -46,7 +47,7 @@ def estimate_bytes(header: Header, preprocess: Preprocess) -> int:
 def _list_copies(header: Header, preprocess: Preprocess) -> list[int]:
     """Return the bytes a pixel of everything that may be in memory at once."""
     copies = [_MODES.get(header.mode, 4), _DECODERS.get(header.format, 0)]
-    if header.progressive:
+    if header.buffered:
         copies.append(2 * len(ImageMode.getmode(header.mode).bands))  # every coefficient, 16 bits each
     if header.mode.startswith("I;16"):
         copies += [_ARRAY_BYTES, 4]

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 
 import structlog
 from structlog.typing import Processor
@@ -28,6 +29,9 @@ def configure_logs(level: str, as_json: bool) -> None:
     root.handlers = [handler]
     root.setLevel(level.upper())
     logging.captureWarnings(True)
+    # Of damaged images: the client is told, and each text would be kept for good as one that was said already.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     # Uvicorn's and the clients' own lines say what ours say better.
     for quiet in ("uvicorn.error", "httpx2", "httpcore2", "botocore", "boto3", "s3transfer", "urllib3"):
         logging.getLogger(quiet).setLevel(max(logging.WARNING, root.level))

@@ -17,6 +17,7 @@ from PIL import Image
 from classifier_inference.decode import (
     TooManyPixelsError,
     decode,
+    judge_effort,
     judge_format,
     judge_size,
     open_image,
@@ -70,10 +71,11 @@ def decode_image(
             _judge_stretch(webp.size, preprocess)
             header = Header("WEBP", "RGBA" if webp.alpha else "RGB", webp.size, transparent=webp.alpha)
             held.enter_context(hold(estimate_bytes(header, preprocess)))
+        jpeg = judge_effort(content, found, limits)
         opened = open_image(content, found, limits)
         _judge_stretch(opened.size, preprocess)
         if webp is None:
-            held.enter_context(hold(estimate_bytes(read_header(opened), preprocess)))
+            held.enter_context(hold(estimate_bytes(read_header(opened, jpeg), preprocess)))
         held.enter_context(closing(opened))
         source = Source(found, opened.size)
         return _show(decode(opened, content, preprocess), preprocess), source

@@ -23,7 +23,7 @@ class FaultyProxy:
         self.failing = 0.0
         self.failed = 0
         self.cut = 0
-        self._random = random.Random(4)  # noqa: S311
+        self._random = random.Random(4)
         self._upstream = httpx2.AsyncClient(
             base_url=server, verify=tls, timeout=None, limits=httpx2.Limits(), trust_env=False
         )  # fmt: skip

@@ -19,7 +19,13 @@ from classifier_inference.api.body import ImageBytes, ImagePath, is_address, rea
 from classifier_inference.api.bringing import Brought, bring_images
 from classifier_inference.api.problem import Kind, ProblemError
 from classifier_inference.classifier import Answer, LoadedClassifier
-from classifier_inference.decode import ImageError, NotAnImageError, TooManyPixelsError, UnsupportedFormatError
+from classifier_inference.decode import (
+    ImageError,
+    NotAnImageError,
+    TooManyPixelsError,
+    TooMuchDecodingError,
+    UnsupportedFormatError,
+)
 from classifier_inference.memory import HeldBody, MemoryFullError, NeverFitsError
 from classifier_inference.pool import Place, QueueFullError
 from classifier_inference.prediction_log.logger import Answered
@@ -196,6 +202,7 @@ def explain_image(error: ImageError) -> ProblemError:
     """Return the problem of an image that can't be classified."""
     kinds = {
         TooManyPixelsError: Kind.TOO_MANY_PIXELS,
+        TooMuchDecodingError: Kind.TOO_MUCH_DECODING,
         UnsupportedFormatError: Kind.UNSUPPORTED_FORMAT,
         NotAnImageError: Kind.NOT_AN_IMAGE,
     }

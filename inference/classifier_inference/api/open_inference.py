@@ -24,7 +24,7 @@ PLATFORM = "onnxruntime_onnx"
 
 _EXTENSIONS = ["classification", "model_configuration", "statistics", "binary_tensor_data"]
 _PROBLEMS = (
-    Kind.MEMORY_FULL, Kind.TOO_MUCH_MEMORY,
+    Kind.MEMORY_FULL, Kind.TOO_MUCH_DECODING, Kind.TOO_MUCH_MEMORY,
     Kind.EMPTY_BODY, Kind.NOT_AN_IMAGE, Kind.BROKEN_IMAGE, Kind.NO_SUCH_MODEL, Kind.TOO_MANY_BYTES,
     Kind.TOO_MANY_IMAGES, Kind.TOO_MANY_PIXELS, Kind.UNSUPPORTED_FORMAT, Kind.UNSUPPORTED_ENCODING,
     Kind.MALFORMED_ENCODING, Kind.MALFORMED_JSON, Kind.INVALID_INPUT, Kind.QUEUE_FULL, Kind.INTERNAL, Kind.NOT_READY,

@@ -28,6 +28,7 @@ class Kind(Enum):
     TOO_MANY_BYTES = "too-many-bytes", 413, "The image has too many bytes"
     TOO_MANY_IMAGES = "too-many-images", 413, "The request has too many images"
     TOO_MANY_PIXELS = "too-many-pixels", 413, "The image has too many pixels"
+    TOO_MUCH_DECODING = "too-much-decoding", 413, "The image takes too much to decode"
     TOO_MUCH_MEMORY = "too-much-memory", 413, "This takes more memory than there is for requests"
     UNSUPPORTED_FORMAT = "unsupported-format", 415, "Images of this format are not taken"
     UNSUPPORTED_ENCODING = "unsupported-encoding", 415, "Bodies of this Content-Encoding are not taken"

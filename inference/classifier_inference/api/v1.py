@@ -30,7 +30,7 @@ _PROBLEMS = (
     Kind.NO_SUCH_IMAGE, Kind.TOO_MANY_BYTES, Kind.TOO_MANY_PIXELS, Kind.TOO_MANY_IMAGES, Kind.UNSUPPORTED_FORMAT,
     Kind.MALFORMED_JSON, Kind.MALFORMED_MULTIPART, Kind.INVALID_INPUT, Kind.UNUSABLE_PATH, Kind.QUEUE_FULL,
     Kind.MEMORY_FULL, Kind.TOO_MUCH_MEMORY, Kind.ADDRESS_NOT_ALLOWED, Kind.IMAGE_UNREACHABLE, Kind.IMAGE_TIMEOUT,
-    Kind.INTERNAL, Kind.NOT_READY,
+    Kind.TOO_MUCH_DECODING, Kind.INTERNAL, Kind.NOT_READY,
 )  # fmt: skip
 _BINARY = {"type": "string", "format": "binary"}
 _FILES = {"oneOf": [_BINARY, {"type": "array", "minItems": 1, "items": _BINARY}]}

@@ -110,7 +110,7 @@ def test_every_prediction_is_a_run_of_its_own_if_asked(recording: Recording) -> 
 
 @pytest.mark.parametrize("runs", ["window", "prediction"])
 def test_a_recorder_that_is_killed_again_and_again_logs_everything_once(recording: Recording, runs: str) -> None:
-    chance = random.Random(5)  # noqa: S311 - moments, not secrets
+    chance = random.Random(5)
     windows = [write_window(recording.own, START + 60_000 * number) for number in range(30 if runs == "window" else 10)]
     kills, longest = 0, 0.3
     while backlog := recording.backlog:

@@ -9,7 +9,7 @@ import resource
 import sys
 from pathlib import Path
 
-from classifier_inference.decode import open_image, read_header
+from classifier_inference.decode import judge_effort, open_image, read_header
 from classifier_inference.footprint import estimate_bytes
 from classifier_inference.image_header import sniff_format
 from classifier_inference.preprocess import prepare_image
@@ -43,7 +43,8 @@ def main(preprocess: Preprocess, paths: list[Path]) -> None:
         content = path.read_bytes()
         found = sniff_format(content)
         assert found is not None
-        estimate = estimate_bytes(read_header(open_image(content, found, LIMITS)), preprocess)
+        header = read_header(open_image(content, found, LIMITS), judge_effort(content, found, LIMITS))
+        estimate = estimate_bytes(header, preprocess)
         sys.stdout.write(f"{measure(content, preprocess)} {estimate}\n")
 
 
