@@ -9,6 +9,7 @@ from classifier_operator.resources.shared import (
     DATA_DIR,
     KEY,
     KEY_ID,
+    build_container,
     build_probe,
     build_secret_env,
     build_stateful_set,
@@ -21,11 +22,7 @@ Object = dict[str, Any]
 
 def build_minio(namespace: str, minio: Minio, settings: Settings, live: Object | None) -> Object:
     """Return the StatefulSet."""
-    pod = {
-        "initContainers": [_build_bucket(settings)],
-        "containers": [_build_server(minio, settings)],
-        "volumes": [restricted.TMP_VOLUME],
-    }
+    pod = {"initContainers": [_build_bucket(settings)], "containers": [_build_server(minio, settings)]}
     return build_stateful_set(namespace, minio.name, pod, settings.minio_volume, live)
 
 
@@ -34,25 +31,18 @@ def _build_bucket(settings: Settings) -> Object:
 
     MinIO's image has no shell; the server's image is on the node anyway.
     """
-    return {
-        "name": "bucket",
-        "image": settings.server_image_cpu,
-        "imagePullPolicy": settings.image_pull_policy,
-        "command": ["mkdir", "-p", f"{DATA_DIR}/{MANAGED_BUCKET}"],
-        "securityContext": restricted.CONTAINER,
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [{"name": "data", "mountPath": DATA_DIR}],
-    }
+    command = ["mkdir", "-p", f"{DATA_DIR}/{MANAGED_BUCKET}"]
+    return build_container("bucket", settings.server_image_cpu, settings, command=command)
 
 
 def _build_server(minio: Minio, settings: Settings) -> Object:
     secret = build_shared_name(minio.name)
-    return {
-        "name": "minio",
-        "image": settings.minio_image,
-        "imagePullPolicy": settings.image_pull_policy,
-        "args": ["server", DATA_DIR, "--address", f":{MINIO_PORT}"],
-        "env": [
+    return build_container(
+        "minio",
+        settings.minio_image,
+        settings,
+        args=["server", DATA_DIR, "--address", f":{MINIO_PORT}"],
+        env=[
             build_secret_env("MINIO_ROOT_USER", secret, KEY_ID),
             build_secret_env("MINIO_ROOT_PASSWORD", secret, KEY),
             {"name": "MINIO_BROWSER", "value": "off"},
@@ -60,11 +50,8 @@ def _build_server(minio: Minio, settings: Settings) -> Object:
             {"name": "MINIO_PROMETHEUS_AUTH_TYPE", "value": "public"},
             {"name": "HOME", "value": restricted.TMP_MOUNT["mountPath"]},
         ],
-        "ports": [{"name": "http", "containerPort": MINIO_PORT}],
-        "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}},
-        "securityContext": restricted.CONTAINER,
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "readinessProbe": build_probe("/minio/health/ready", period=2, failures=3),
-        "livenessProbe": build_probe("/minio/health/live", period=10, failures=6),
-        "volumeMounts": [{"name": "data", "mountPath": DATA_DIR}, restricted.TMP_MOUNT],
-    }
+        ports=[{"name": "http", "containerPort": MINIO_PORT}],
+        resources={"requests": {"cpu": "50m", "memory": "256Mi"}},
+        readinessProbe=build_probe("/minio/health/ready", period=2, failures=3),
+        livenessProbe=build_probe("/minio/health/live", period=10, failures=6),
+    )

@@ -5,11 +5,11 @@ from typing import Any
 
 from classifier_inference.tracking_spec import MANAGED_PREFIX
 from classifier_operator.names import MLFLOW_PORT, build_shared_name
-from classifier_operator.resources import restricted
 from classifier_operator.resources.shared import (
     DATA_DIR,
     KEY,
     KEY_ID,
+    build_container,
     build_probe,
     build_secret_env,
     build_stateful_set,
@@ -30,7 +30,6 @@ def build_mlflow(namespace: str, mlflow: Mlflow, hosts: list[str], settings: Set
     pod = {
         "initContainers": [_build_migration(settings)],
         "containers": [_build_server(namespace, mlflow, hosts, settings), _build_collector(mlflow, settings)],
-        "volumes": [restricted.TMP_VOLUME],
     }
     return build_stateful_set(namespace, mlflow.name, pod, settings.mlflow_volume, live)
 
@@ -61,23 +60,15 @@ def _list_backends(rule: Mapping[str, Any]) -> list[str]:
 
 def _build_migration(settings: Settings) -> Object:
     """Return the container that brings the database to what the image's MLflow reads: it refuses an older one."""
-    return {
-        "name": "database",
-        "image": settings.mlflow_image,
-        "imagePullPolicy": settings.image_pull_policy,
-        "args": ["db", "upgrade", DATABASE],
-        "securityContext": restricted.CONTAINER,
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [{"name": "data", "mountPath": DATA_DIR}, restricted.TMP_MOUNT],
-    }
+    return build_container("database", settings.mlflow_image, settings, args=["db", "upgrade", DATABASE])
 
 
 def _build_server(namespace: str, mlflow: Mlflow, hosts: list[str], settings: Settings) -> Object:
-    return {
-        "name": "mlflow",
-        "image": settings.mlflow_image,
-        "imagePullPolicy": settings.image_pull_policy,
-        "args": [
+    return build_container(
+        "mlflow",
+        settings.mlflow_image,
+        settings,
+        args=[
             "server",
             "--host=0.0.0.0",
             f"--port={MLFLOW_PORT}",
@@ -86,21 +77,18 @@ def _build_server(namespace: str, mlflow: Mlflow, hosts: list[str], settings: Se
             f"--backend-store-uri={DATABASE}",
             *_build_artifact_arguments(mlflow),
         ],
-        "env": [
+        env=[
             {"name": "MLFLOW_SERVER_ALLOWED_HOSTS", "value": ",".join(_list_hosts(namespace, mlflow, hosts))},
             {"name": "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS", "value": ",".join(_list_origins(hosts))},
             {"name": "MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "value": "false"},
             *_build_store_env(mlflow),
         ],
-        "ports": [{"name": "http", "containerPort": MLFLOW_PORT}],
-        "resources": {"requests": {"cpu": "100m", "memory": "512Mi"}},
-        "securityContext": restricted.CONTAINER,
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "startupProbe": build_probe("/health", period=2, failures=SLOW_START_SECONDS // 2),
-        "readinessProbe": build_probe("/health", period=5, failures=3),
-        "livenessProbe": build_probe("/health", period=20, failures=6),
-        "volumeMounts": [{"name": "data", "mountPath": DATA_DIR}, restricted.TMP_MOUNT],
-    }
+        ports=[{"name": "http", "containerPort": MLFLOW_PORT}],
+        resources={"requests": {"cpu": "100m", "memory": "512Mi"}},
+        startupProbe=build_probe("/health", period=2, failures=SLOW_START_SECONDS // 2),
+        readinessProbe=build_probe("/health", period=5, failures=3),
+        livenessProbe=build_probe("/health", period=20, failures=6),
+    )
 
 
 def _build_collector(mlflow: Mlflow, settings: Settings) -> Object:
@@ -112,20 +100,18 @@ def _build_collector(mlflow: Mlflow, settings: Settings) -> Object:
         f"mlflow gc --backend-store-uri={DATABASE} --tracking-uri=http://localhost:{MLFLOW_PORT} "
         f"--older-than={DELETED_RUNS_KEPT}"
     )
-    return {
-        "name": "gc",
-        "image": settings.mlflow_image,
-        "imagePullPolicy": settings.image_pull_policy,
-        "command": [
+    return build_container(
+        "gc",
+        settings.mlflow_image,
+        settings,
+        command=[
             "sh",
             "-c",
             f"trap exit TERM; while true; do sleep {COLLECT_SECONDS} & wait $!; {collect} & wait $!; done",
         ],
-        "env": _build_store_env(mlflow),
-        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
-        "securityContext": restricted.CONTAINER,
-        "volumeMounts": [{"name": "data", "mountPath": DATA_DIR}, restricted.TMP_MOUNT],
-    }
+        env=_build_store_env(mlflow),
+        resources={"requests": {"cpu": "10m", "memory": "32Mi"}},
+    )
 
 
 def _build_artifact_arguments(mlflow: Mlflow) -> list[str]:

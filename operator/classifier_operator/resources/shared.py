@@ -5,6 +5,7 @@ from typing import Any
 
 from classifier_operator.names import SHARED_LABEL, build_shared_metadata, build_shared_name
 from classifier_operator.resources import restricted
+from classifier_operator.settings import Settings
 
 Object = dict[str, Any]
 DATA_DIR = "/data"
@@ -60,6 +61,19 @@ def build_stateful_set(namespace: str, name: str, pod: Object, size: str, live: 
     }
 
 
+def build_container(name: str, image: str, settings: Settings, **more: Any) -> Object:
+    """Return a container of its pod: restricted, with the volume and a /tmp, and `more` fields."""
+    return {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "securityContext": restricted.CONTAINER,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [{"name": "data", "mountPath": DATA_DIR}, restricted.TMP_MOUNT],
+        **more,
+    }
+
+
 def build_secret_env(variable: str, secret: str, key: str, *, optional: bool = False) -> Object:
     """Return an environment variable that the kubelet fills in from a Secret."""
     reference = {"name": secret, "key": key} | ({"optional": True} if optional else {})
@@ -90,4 +104,5 @@ _BASE: Object = {
     "enableServiceLinks": False,
     "terminationGracePeriodSeconds": 30,
     "securityContext": restricted.POD | {"fsGroupChangePolicy": "OnRootMismatch"},
+    "volumes": [restricted.TMP_VOLUME],
 }
