@@ -1,166 +1,123 @@
-"""Pixels to scores: one ONNX Runtime session, on the device that was asked for and no other."""
+"""Pixels to scores: a graph that is bound to its spec, loaded, and has run."""
 
-import contextlib
-import io
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier_inference.devices import CPU_PROVIDER, CUDA_PROVIDER, explain_missing_cuda
-from classifier_inference.runtime import ERRORS, onnxruntime
+from classifier_inference.binding import bind, invalid, read_row
+from classifier_inference.preprocess import arrange_batch, normalise
+from classifier_inference.resize import Pixels
+from classifier_inference.runtime import ERRORS
+from classifier_inference.scores import Function, apply_function, are_probabilities, decide_function, require_scores
+from classifier_inference.session import first_line, make_session, read_signature
+from classifier_inference.spec import CHANNEL_COUNTS, ClassifierSpec, Preprocess
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
 
-Function = Literal["sigmoid", "softmax", "none"]
-"""What can be made of a model's outputs."""
-
-_DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+Values = NDArray[np.float32] | NDArray[np.uint8]
+"""A batch in the model's layout: normalised, or pixels as they are."""
 
 
 class Model:
-    """A loaded model: takes a batch, gives one probability an image and class. Safe to call from many threads."""
+    """A loaded model: takes a batch, gives one score an image and class. Safe to call from many threads."""
 
     def __init__(
-        self, content: bytes, external: Mapping[str, bytes], shape: tuple[int, ...], device: str, threads: int
+        self, content: bytes, external: Mapping[str, bytes], spec: ClassifierSpec, classes: int, threads: int
     ) -> None:
-        """Load the ONNX file's content and run it on inputs of `shape` to warm it up.
+        """Load the ONNX file's content, bind it to the spec and run it on plain images.
 
-        `external` holds the content of every file that its graph names.
+        `external` holds the content of every file that its graph names; `classes` is how many labels there are.
 
-        Raises StartError: ModelInvalid for one that doesn't load, run or fit; DeviceUnavailable where CUDA was asked
-        for and doesn't run it.
+        Raises StartError: ModelInvalid for one that doesn't load, run or fit; LabelsMismatch for another width;
+        DeviceUnavailable where CUDA was asked for and doesn't run it.
         """
-        self._session = _make_session(content, external, device, threads)
-        self.input_name, self._dtype = _check_inputs(self._session, shape)
-        self._output = _name_output(self._session)
-        outputs = [self._run_checked(values) for values in make_probes(shape)]
-        self._are_probabilities = all(map(are_probabilities, outputs))
+        self._session = make_session(content, external, spec.runtime.device, threads)
+        self.binding = bind(read_signature(self._session), spec.model, spec.preprocess)
+        self._preprocess = spec.preprocess
+        self._feeds = {name: zeros for name, (zeros, _) in self.binding.idle.items()}
+        outputs = [self._run_checked(self.prepare(pixels), self._feeds) for pixels in make_probes(spec.preprocess)]
         self.width = outputs[0].size
+        _require_width(self.width, classes)
+        self._require_idle(outputs[-1])
+        self._function = decide_function(spec.model.scores, outputs)
+        self._are_probabilities = all(map(are_probabilities, outputs))
 
     @property
     def provider(self) -> str:
         """The execution provider that runs the model, e.g. CPUExecutionProvider."""
         return str(self._session.get_providers()[0])
 
-    def infer(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
+    def prepare(self, pixels: Pixels) -> Values:
+        """Return a batch of one for `infer`, from height x width x channels."""
+        make: Callable[[Pixels, Preprocess], Values] = arrange_batch if self.binding.takes_pixels else normalise
+        return make(pixels, self._preprocess)
+
+    def infer(self, values: Values) -> NDArray[np.float64]:
         """Return the model's outputs, images x classes. Raises FloatingPointError where they are no finite numbers."""
-        outputs = np.stack([self._run(image[np.newaxis]) for image in values])
+        outputs = np.stack([self._run(image[np.newaxis], self._feeds) for image in values])
         if not np.isfinite(outputs).all():
             raise FloatingPointError("the model gave scores that are not finite numbers")
         return outputs
 
     def activate(self, outputs: NDArray[np.float64], function: Function | None = None) -> NDArray[np.float64]:
-        """Return what a function makes of outputs, row by row; None is what was decided at loading.
+        """Return what a function makes of outputs, row by row; None is what model.scores says, and gives 0 to 1.
 
-        By default the scores are the outputs themselves where they are probabilities, else their softmax. Outputs that
-        are probabilities are not put through softmax again.
+        Outputs that are probabilities are not put through softmax again. Raises FloatingPointError where the outputs
+        were to be scores and aren't.
         """
-        if function == "sigmoid":
-            return sigmoid(outputs)
-        return outputs if function == "none" or self._are_probabilities else softmax(outputs)
+        if function is None:
+            return require_scores(apply_function(self._function, outputs))
+        return apply_function("none" if function == "softmax" and self._are_probabilities else function, outputs)
 
-    def _run(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
-        (outputs,) = self._session.run([self._output], {self.input_name: values.astype(self._dtype, copy=False)})
-        return np.asarray(outputs, np.float64).reshape(-1)
+    def _run(self, values: Values, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        binding = self.binding
+        # A graph that takes several images at once gets the same one several times: what stands beside an image must
+        # make no difference to its scores.
+        batch = values if binding.batch == 1 else np.repeat(values, binding.batch, axis=0)
+        given = {binding.input: batch.astype(binding.dtype, copy=False), **feeds}
+        (outputs,) = self._session.run([binding.output], given)
+        return read_row(outputs, binding.batch)
 
-    def _run_checked(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
+    def _run_checked(self, values: Values, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        size = "x".join(map(str, values.shape))
         try:
-            outputs = self._run(values)
+            outputs = self._run(values, feeds)
         except ERRORS as error:
-            size = "x".join(map(str, values.shape))
-            raise _invalid(f"the model doesn't run on an input of {size}: {_first_line(error)}") from None
+            raise self._explain_failure(size, error) from None
         if outputs.size == 0 or not np.isfinite(outputs).all():
-            raise _invalid("the model gives no numbers, or not finite ones, for a plain input")
+            raise invalid("the model gives no numbers, or not finite ones, for a plain image")
         return outputs
 
-
-def make_probes(shape: tuple[int, ...]) -> list[NDArray[np.float32]]:
-    """Return three different inputs: a dark one, a grey one, and noise that is always the same."""
-    noise = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    return [np.full(shape, -2, np.float32), np.zeros(shape, np.float32), noise]
-
-
-def are_probabilities(outputs: NDArray[np.float64]) -> bool:
-    """Return whether the outputs are from 0 to 1 and sum to 1, as far as half precision can tell."""
-    return bool(((outputs >= 0) & (outputs <= 1)).all() and abs(outputs.sum() - 1) < 0.01)
-
-
-def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return e^x / sum(e^x) of each row, without overflow."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
-
-
-def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return 1 / (1 + e^-x), without overflow."""
-    return np.asarray((1 + np.tanh(logits / 2)) / 2)
-
-
-def _make_session(content: bytes, external: Mapping[str, bytes], device: str, threads: int) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    providers = [CPU_PROVIDER]
-    if device == "cuda":
-        _require_cuda()
-        providers = [CUDA_PROVIDER, CPU_PROVIDER]
-    try:
-        # From bytes, not from paths: what runs is what the digest was taken of.
-        options.add_external_initializers_from_files_in_memory(
-            list(external), list(external.values()), [len(data) for data in external.values()]
+    def _explain_failure(self, size: str, error: Exception) -> StartError:
+        layout = self._preprocess.layout
+        return invalid(
+            f"the model doesn't run on an input of {size} (preprocess.layout: {layout}): {first_line(error)}"
         )
-        with contextlib.redirect_stdout(io.StringIO()):
-            session = onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=False)
-    except ERRORS as error:
-        if device == "cuda" and "CUDA" in str(error):
-            raise StartError(Reason.DEVICE_UNAVAILABLE, f"CUDA fails: {_first_line(error)}") from None
-        raise _invalid(f"the model doesn't load: {_first_line(error)}") from None
-    # It would keep the file's bytes, to make the session anew with other providers: ours keeps the one that it has.
-    session._model_bytes = None
-    if device == "cuda" and session.get_providers()[0] != CUDA_PROVIDER:
-        raise StartError(
-            Reason.DEVICE_UNAVAILABLE,
-            f"CUDA was asked for and {session.get_providers()[0]} would run the model: no usable GPU was found",
-        )
-    return session
+
+    def _require_idle(self, outputs: NDArray[np.float64]) -> None:
+        """Raise StartError where the output depends on an input other than the image's: nothing says what that is."""
+        probe = self.prepare(list(make_probes(self._preprocess))[-1])
+        for name, (_, ones) in self.binding.idle.items():
+            if not np.array_equal(self._run_checked(probe, {**self._feeds, name: ones}), outputs):
+                raise invalid(
+                    f"the output {self.binding.output} depends on the input {name} too, which no field gives a value: "
+                    "export the model without it, or name another output in model.output"
+                )
 
 
-def _require_cuda() -> None:
-    # It prints what it can't load; the libraries are named in our own message.
-    with contextlib.redirect_stdout(io.StringIO()):
-        onnxruntime.preload_dlls()
-    missing = explain_missing_cuda(onnxruntime.get_available_providers())
-    if missing is not None:
-        raise StartError(Reason.DEVICE_UNAVAILABLE, missing)
+def make_probes(preprocess: Preprocess) -> Iterator[Pixels]:
+    """Yield three different images as uint8 pixels: a black one, a grey one, and noise that is always the same."""
+    shape = (*preprocess.output_size, CHANNEL_COUNTS[preprocess.channels])
+    yield np.zeros(shape, np.uint8)
+    yield np.full(shape, 128, np.uint8)
+    yield np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
-def _check_inputs(session: Any, shape: tuple[int, ...]) -> tuple[str, type]:
-    """Return the one input's name and dtype; raise StartError where preprocessing doesn't make what it takes."""
-    inputs = session.get_inputs()
-    if len(inputs) != 1:
-        raise _invalid(f"the model has {len(inputs)} inputs; one is needed")
-    (wanted,) = inputs
-    if wanted.type not in _DTYPES:
-        raise _invalid(f"the model takes {wanted.type}; taken are {', '.join(_DTYPES)}")
-    fixed = [(side, made) for side, made in zip(wanted.shape, shape, strict=False) if isinstance(side, int)]
-    if len(wanted.shape) != len(shape) or any(side != made for side, made in fixed):
-        takes, made = ("x".join(map(str, sides)) for sides in (wanted.shape, shape))
-        raise _invalid(f"the model takes {takes}, and preprocess makes {made}")
-    return str(wanted.name), _DTYPES[wanted.type]
-
-
-def _name_output(session: Any) -> str:
-    outputs = session.get_outputs()
-    if len(outputs) != 1:
-        raise _invalid(f"the model has {len(outputs)} outputs; one is needed")
-    return str(outputs[0].name)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]
-
-
-def _invalid(message: str) -> StartError:
-    return StartError(Reason.MODEL_INVALID, message)
+def _require_width(width: int, classes: int) -> None:
+    if width != classes:
+        message = f"the model has {width} classes and there are {classes} labels"
+        if width == 1:
+            message += "; a model that says yes or no has one label, and model.scores: sigmoid, or asIs"
+        raise StartError(Reason.LABELS_MISMATCH, message)

@@ -93,6 +93,12 @@ def fit_pixels(pixels: Pixels, preprocess: Preprocess, limits: Limits, hold: Hol
         return _show(image.convert("L") if preprocess.channels == "L" else image, preprocess)
 
 
+def arrange_batch(pixels: Pixels, preprocess: Preprocess) -> NDArray[np.uint8]:
+    """Return a batch of one of the pixels as they are, in the model's layout, from height x width x channels."""
+    planes = pixels.transpose(2, 0, 1) if preprocess.layout == "NCHW" else pixels
+    return np.ascontiguousarray(planes[np.newaxis])
+
+
 def normalise(pixels: Pixels, preprocess: Preprocess) -> NDArray[np.float32]:
     """Return a batch of one, float32, in the model's layout, from height x width x channels.
 

@@ -84,12 +84,18 @@ class Preprocess(Document):
         default="bilinear", description="Pillow's filter of that name. Default: bilinear."
     )
     channels: Literal["RGB", "BGR", "L"] = Field(default="RGB", description="Channel order. Default: RGB.")
-    scale: float = Field(default=255, gt=0, description="What pixels are divided by. Default: 255.")
+    scale: float = Field(default=255, gt=0, description="What pixels are divided by. Default: 255; 1 for uint8.")
     mean: list[float] | None = Field(
-        default=None, min_length=1, max_length=3, description="One a channel. Default: ImageNet's; 0.5 for L."
+        default=None,
+        min_length=1,
+        max_length=3,
+        description="One a channel. Default: ImageNet's; 0.5 for L; none for uint8 models.",
     )
     std: list[Annotated[float, Field(gt=0)]] | None = Field(
-        default=None, min_length=1, max_length=3, description="One a channel. Default: ImageNet's; 0.5 for L."
+        default=None,
+        min_length=1,
+        max_length=3,
+        description="One a channel. Default: ImageNet's; 0.5 for L; none for uint8 models.",
     )
     layout: Literal["NCHW", "NHWC"] = Field(default="NCHW", description="The input's layout. Default: NCHW.")
     exif: Literal["ignore", "apply"] = Field(
@@ -180,7 +186,7 @@ class SelfTest(Document):
     """A golden image: a pod is ready only after the model has said this label for it."""
 
     image: TestImage = Field(description="The image.")
-    label: Label = Field(description="What the model has to say: its best class.")
+    label: Label = Field(description="What the model has to say: its best class, or one over model.threshold.")
     min_score: float = Field(default=0, ge=0, le=1, description="The confidence it needs at least. Default: 0.")
 
 
@@ -250,7 +256,12 @@ class ClassifierSpec(Document):
     preprocess: Preprocess = Field(default=Preprocess(), description="Default: that of ImageNet models.")
     limits: Limits = Field(default=Limits(), description="What a request may ask of the server.")
     images: Images = Field(default=Images(), description="Which addresses a request may name. Default: none.")
-    top_k: int = Field(default=5, ge=1, le=1000, description="How many predictions an answer holds. Default: 5.")
+    top_k: int = Field(
+        default=5,
+        ge=1,
+        le=1000,
+        description="How many predictions an answer holds, without model.threshold. Default: 5.",
+    )
     self_test: list[SelfTest] = Field(
         default=[], max_length=16, description="Golden images that gate readiness. Default: none."
     )

@@ -5,7 +5,6 @@ https://huggingface.co/docs/inference-providers/tasks/image-classification
 
 from typing import Annotated, Any
 
-import numpy as np
 import orjson
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
@@ -16,7 +15,8 @@ from classifier_inference.api.body import ImageBytes, describe_images
 from classifier_inference.api.json_body import parse_json
 from classifier_inference.api.problem import Kind, document_problems
 from classifier_inference.api.tracking_schemas import EncodedBytes
-from classifier_inference.model import Function
+from classifier_inference.classifier import Answer, LoadedClassifier, find_best
+from classifier_inference.scores import Function
 from classifier_inference.serving import Serving
 from classifier_inference.spec import Limits
 
@@ -34,7 +34,8 @@ class TaskParameters(BaseModel):
     """How the classes are wanted."""
 
     top_k: Annotated[int, Field(strict=True, ge=1)] | None = Field(
-        default=None, description="How many, at most as many as there are. Absent: topK."
+        default=None,
+        description="How many, at most as many as there are. Absent: as everywhere else here.",
     )
     function_to_apply: Function | None = Field(
         default=None, description="What is made of the model's outputs. Absent: as everywhere else here."
@@ -94,8 +95,14 @@ def _respond(work: Work, body: bytes) -> Response:
     image = work.fetch(ImageBytes(asked.inputs))
     answer = work.classify(image.content)
     work.keep(answer, work.request_id, image)
-    wanted = asked.parameters
-    scores = work.loaded.model.activate(answer.outputs, wanted.function_to_apply)
-    best = np.argsort(-scores, kind="stable")[: wanted.top_k or work.loaded.spec.top_k]
-    content = [{"label": work.loaded.labels[index], "score": float(scores[index])} for index in best]
+    content = [{"label": label, "score": score} for label, score in _choose(work.loaded, answer, asked.parameters)]
     return Response(orjson.dumps(content), media_type="application/json")
+
+
+def _choose(loaded: LoadedClassifier, answer: Answer, wanted: TaskParameters) -> list[tuple[str, float]]:
+    """Return labels and scores, best first: what every route answers, unless something else is wanted."""
+    if wanted.top_k is None and wanted.function_to_apply is None:
+        return [(found.label, found.confidence) for found in answer.predictions]
+    scores = loaded.model.activate(answer.outputs, wanted.function_to_apply)
+    best = find_best(scores, wanted.top_k or loaded.spec.top_k)
+    return [(loaded.labels[index], float(scores[index])) for index in best]

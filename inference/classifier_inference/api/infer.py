@@ -27,6 +27,7 @@ from classifier_inference.api.tensor_codec import (
     split_body,
 )
 from classifier_inference.classifier import Answer
+from classifier_inference.model import Values
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 JSON_OVERHEAD = 64 * 1024
@@ -102,10 +103,11 @@ def _infer(
     loaded = work.loaded
     count = tensor.shape[0]
     require_batch(count, loaded.spec.limits)
-    if tensor.datatype == "FP32" and tensor.name == loaded.input_name:
+    named = (tensor.name, tensor.datatype)
+    if named == (loaded.input_name, loaded.input_datatype) and named != (IMAGE, "UINT8"):
         return _infer_tensor(work, tensor, binary), [None] * count
     if tensor.name != IMAGE or tensor.datatype == "FP32":
-        own = f"the model's own, {loaded.input_name} of FP32"
+        own = f"the model's own, {loaded.input_name} of {loaded.input_datatype}"
         raise TensorError(
             f"the input is {tensor.name} of {tensor.datatype}; taken are {IMAGE} of BYTES or UINT8, and {own}"
         )
@@ -142,7 +144,7 @@ def _infer_tensor(work: Work, tensor: Declared, binary: memoryview | None) -> li
     shape = work.loaded.input_shape
     if tensor.shape[1:] != shape:
         raise TensorError(f"{tensor.name} takes the shape {['n', *shape]}, not {list(tensor.shape)}")
-    values: NDArray[np.float32] = decode_values(tensor, binary)
+    values: Values = decode_values(tensor, binary)
     if not np.isfinite(values).all():
         raise TensorError(f"{tensor.name} holds values that are not finite numbers")
     try:

@@ -142,8 +142,8 @@ class _Exchange:
         if problem is not None:
             fields = {"problem": problem.kind.slug, "detail": problem.detail}
         elif len(answers) == 1:
-            best = answers[0].predictions[0]
-            fields = {"label": best.label, "confidence": round(best.confidence, 4)}
+            best = answers[0].predictions[:1]
+            fields = {"label": best[0].label, "confidence": round(best[0].confidence, 4)} if best else {"label": None}
         elif self._state.get("is_prediction"):
             fields = {"images": len(answers)}
         if self._trace is not None:

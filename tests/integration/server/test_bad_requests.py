@@ -193,7 +193,7 @@ def test_another_method_is_told_which_there_are(
 
 
 def test_a_model_that_gives_no_numbers_is_a_failure_of_the_server_and_it_goes_on(start: Start) -> None:
-    preprocess = {"resize": {"exact": [8, 8]}, "scale": 100, "mean": [0, 0, 0], "std": [1, 1, 1]}
+    preprocess = {"resize": {"exact": [8, 8]}, "scale": 200, "mean": [0, 0, 0], "std": [1, 1, 1]}
     server = start(preprocess=preprocess, model_file=build_model(fails_on_white=True)).wait_until_ready()
     with server.client() as client:
         problem = expect(client.post(PREDICT, content=make_image("white")), 500, "internal")

@@ -1,14 +1,17 @@
 """What is done in a cheaper way gives what the plain way gives."""
 
+import json
 import sys
+from pathlib import Path
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from classifier_inference.classifier import find_best
+from classifier_inference.document import parse_document
 from classifier_inference.model import Model
-from tests.tiny_model import SIDE, build_model
+from tests.tiny_model import build_document, build_model
 
 
 @given(
@@ -20,9 +23,10 @@ def test_the_best_classes_are_those_of_a_whole_stable_sort(scores: list[float], 
     assert find_best(values, count).tolist() == np.argsort(-values, kind="stable")[:count].tolist()
 
 
-def test_a_loaded_models_file_is_not_kept_in_memory() -> None:
+def test_a_loaded_models_file_is_not_kept_in_memory(tmp_path: Path) -> None:
     content = build_model()
     before = sys.getrefcount(content)
-    model = Model(content, {}, (1, 3, SIDE, SIDE), "cpu", 1)
+    spec = parse_document(json.dumps(build_document(tmp_path))).spec
+    model = Model(content, {}, spec, 3, 1)
     assert sys.getrefcount(content) == before
     assert model.width == 3
