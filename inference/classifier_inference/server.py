@@ -18,6 +18,7 @@ from classifier_inference.api.app import make_app
 from classifier_inference.classifier import LoadedClassifier
 from classifier_inference.container import count_cpus
 from classifier_inference.malloc import release_free_memory
+from classifier_inference.http_protocol import make_protocol
 from classifier_inference.memory import Memory, measure_limit
 from classifier_inference.pool import Pool
 from classifier_inference.prediction_log.open import describe_tracking, open_log
@@ -108,7 +109,7 @@ def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], 
         host=settings.host,
         port=settings.port,
         loop="asyncio",
-        http="h11",
+        http=make_protocol(classifier.spec.limits.body_timeout, serving.new_request_id),
         ws="none",
         lifespan="off",
         log_config=None,

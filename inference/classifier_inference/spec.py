@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from classifier_inference.amounts import AtLeast, Quantity, Whole
+from classifier_inference.amounts import AtLeast, Between, Duration, Quantity, Whole
 from classifier_inference.fields import Document, HeightWidth, Label, Size, cel, cel_exactly_one, require_one
 from classifier_inference.images_spec import Images
 from classifier_inference.model_spec import Model
@@ -166,6 +166,11 @@ class Limits(Document):
         default=16, ge=1, le=1000, description="Images that one request may have; more get 413. Default: 16."
     )
     queue: int = Field(default=64, ge=1, le=10000, description="Requests that may wait; more get 429. Default: 64.")
+    body_timeout: Annotated[Duration, Between(1, 3600)] = Field(
+        default=10,
+        description="How long a request may stall: its headers come within this time, then at least 16Ki of its body, "
+        "or its end, each time it has passed; else 408, from 1s to 1h. Default: 10s.",
+    )
     memory: Annotated[Whole, AtLeast(MEMORY_LEAST_BYTES)] | None = Field(
         default=None,
         description="What requests in flight may take, bodies and pixels together, 16Mi at least; beyond it they wait "

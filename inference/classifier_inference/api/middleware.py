@@ -11,11 +11,13 @@ from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from classifier_inference.api.health import PROBE_PATHS
-from classifier_inference.api.problem import Kind
+from classifier_inference.api.problem import Kind, ProblemError
 from classifier_inference.serving import Serving
 from classifier_inference.trace_context import TraceContext, parse_traceparent
 
 LINGER_SECONDS = 1.0
+PROGRESS_BYTES = 16 * 2**10
+"""What has to come of a body in each span of `limits.bodyTimeout`: a phone's line brings more, a trickle doesn't."""
 LINGER_BYTES = 4 * 2**20
 
 _log = structlog.get_logger("request")
@@ -70,6 +72,8 @@ class _Exchange:
         self._state["trace"] = self._trace
         self._status: int | None = None
         self._body_read = not _has_body(scope)
+        self._stalls_at: float | None = None
+        self._owed_bytes = 0
 
     async def run(self) -> None:
         path = self._scope["path"]
@@ -89,6 +93,22 @@ class _Exchange:
             _log.exception("failed", request_id=self._request_id)
 
     async def _receive(self) -> Message:
+        """Return what the application is sent. Raises ProblemError where a body stalls."""
+        if self._body_read:
+            return await self._receive_message()
+        limit, now = self._serving.classifier.spec.limits.body_timeout, asyncio.get_running_loop().time()
+        if self._stalls_at is None or self._owed_bytes <= 0:
+            self._stalls_at, self._owed_bytes = now + limit, PROGRESS_BYTES
+        try:
+            async with asyncio.timeout_at(self._stalls_at):
+                message = await self._receive_any()
+        except TimeoutError:
+            detail = f"a body has to bring {PROGRESS_BYTES} bytes, or its end, every {limit:g} s"
+            raise ProblemError(Kind.REQUEST_TIMEOUT, detail) from None
+        self._owed_bytes -= len(message.get("body", b""))
+        return message
+
+    async def _receive_any(self) -> Message:
         message = await self._receive_message()
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
             self._body_read = True
@@ -122,7 +142,7 @@ class _Exchange:
 
     async def _discard(self, most: int) -> None:
         while most > 0 and not self._body_read:
-            most -= len((await self._receive()).get("body", b""))
+            most -= len((await self._receive_any()).get("body", b""))
 
     def _count(self) -> None:
         problem = self._state.get("problem")

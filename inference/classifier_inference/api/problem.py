@@ -13,6 +13,7 @@ TYPE_BASE = "https://imageclassifier.dev/problems/"
 class Kind(Enum):
     """Every problem: the last part of its type, its status and its title."""
 
+    MALFORMED_REQUEST = "malformed-request", 400, "This is not HTTP"
     EMPTY_BODY = "empty-body", 400, "The body is empty"
     NOT_AN_IMAGE = "not-an-image", 400, "This is not an image"
     BROKEN_IMAGE = "broken-image", 400, "The image is damaged"
@@ -25,6 +26,7 @@ class Kind(Enum):
     NO_SUCH_MODEL = "no-such-model", 404, "There is no such model"
     NO_SUCH_ROUTE = "no-such-route", 404, "There is no such route"
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, "The route doesn't take this method"
+    REQUEST_TIMEOUT = "request-timeout", 408, "The request comes too slowly"
     TOO_MANY_BYTES = "too-many-bytes", 413, "The image has too many bytes"
     TOO_MANY_IMAGES = "too-many-images", 413, "The request has too many images"
     TOO_MANY_PIXELS = "too-many-pixels", 413, "The image has too many pixels"

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 
 COMMAND = str(Path(sys.executable).with_name("classifier"))
-WAIT_SECONDS = 30
+WAIT_SECONDS = 120
 
 
 def free_port() -> int:
