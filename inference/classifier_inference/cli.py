@@ -11,7 +11,7 @@ import typer
 
 from classifier_inference import __version__, model_commands
 from classifier_inference.malloc import tame_malloc
-from classifier_inference.settings import DEFAULT_TERMINATION_LOG, Settings, parse_root_path
+from classifier_inference.settings import DEFAULT_TERMINATION_LOG, Settings, parse_origins, parse_root_path
 
 HOSTNAME = socket.gethostname()
 
@@ -71,6 +71,12 @@ def serve(
         Path | None, typer.Option(envvar="IMAGE_ROOT", help="The folder that image_path names files under.")
     ] = None,
     root_path: Annotated[str, typer.Option(envvar="CLASSIFIER_ROOT_PATH", help="The ingress's path prefix.")] = "",
+    api_keys: Annotated[
+        Path | None, typer.Option(envvar="CLASSIFIER_API_KEYS", help="A folder: each file in it holds an API key.")
+    ] = None,
+    cors: Annotated[
+        str, typer.Option(envvar="CLASSIFIER_CORS", help="Origins whose pages may ask, commas in between; * is any.")
+    ] = "",
     drain_seconds: Annotated[
         float, typer.Option(envvar="CLASSIFIER_DRAIN_SECONDS", min=0, help="How long SIGTERM lets requests in.")
     ] = Settings.drain_seconds,
@@ -92,6 +98,8 @@ def serve(
         port,
         image_root,
         parse_root_path(root_path),
+        api_keys,
+        parse_origins(cors),
         drain_seconds,
         termination_log,
         spool=spool,
@@ -163,11 +171,14 @@ def ui(
 def classify(
     images: Annotated[list[Path], typer.Argument(help="Image files.")],
     url: Annotated[str, typer.Option(envvar="CLASSIFIER_URL", help="The server.")] = "http://127.0.0.1:9000",
+    api_key: Annotated[
+        str, typer.Option(envvar="CLASSIFIER_API_KEY", help="The server's API key, where it asks for one.")
+    ] = "",
 ) -> None:
     """Ask a server what is on some images."""
     from classifier_inference.client import classify_files
 
-    raise typer.Exit(classify_files(images, url))
+    raise typer.Exit(classify_files(images, url, api_key))
 
 
 def _configure_logs(level: str) -> None:

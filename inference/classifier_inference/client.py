@@ -16,11 +16,12 @@ class AskError(Exception):
     """No answer; the message says why in one line."""
 
 
-def classify_files(paths: list[Path], url: str) -> int:
+def classify_files(paths: list[Path], url: str, api_key: str = "") -> int:
     """Print a table an image; return 0, or 1 if any of them got no answer."""
     out, err = Console(), Console(stderr=True)
     failed = False
-    with httpx2.Client(timeout=_TIMEOUT) as client:
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    with httpx2.Client(timeout=_TIMEOUT, headers=headers) as client:
         for path in paths:
             try:
                 out.print(render_table(path.name, ask(client, url, path)))

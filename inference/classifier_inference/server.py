@@ -15,10 +15,11 @@ import structlog
 import uvicorn
 
 from classifier_inference.api.app import make_app
+from classifier_inference.api_keys import open_api_keys
 from classifier_inference.classifier import LoadedClassifier
 from classifier_inference.container import count_cpus
-from classifier_inference.malloc import release_free_memory
 from classifier_inference.http_protocol import make_protocol
+from classifier_inference.malloc import release_free_memory
 from classifier_inference.memory import Memory, measure_limit
 from classifier_inference.pool import Pool
 from classifier_inference.prediction_log.open import describe_tracking, open_log
@@ -89,6 +90,7 @@ def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], 
     written to the termination log and ends the server with status 1.
     """
     try:
+        api_keys = open_api_keys(classifier.spec.auth, settings.api_keys)
         fetcher = _make_fetcher(classifier, settings.ca_file)
         log = open_log(classifier, settings.spool, settings.pod, settings.namespace)
     except StartError as error:
@@ -101,11 +103,12 @@ def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], 
         memory=Memory(measure_limit(classifier.spec.limits.memory)),
         new_request_id=lambda: str(make_uuid7(time.time_ns() // 1_000_000, os.urandom(10))),
         image_root=settings.image_root,
+        api_keys=api_keys,
         log=log,
         tracking=describe_tracking(classifier, settings.spool, settings.pod, settings.namespace, settings.ca_file),
     )
     config = uvicorn.Config(
-        make_app(serving, settings.root_path),
+        make_app(serving, settings.root_path, settings.cors),
         host=settings.host,
         port=settings.port,
         loop="asyncio",

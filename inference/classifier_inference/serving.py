@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from classifier_inference.api_keys import ApiKeys
 from classifier_inference.classifier import LoadedClassifier
 from classifier_inference.memory import Memory, measure_limit
 from classifier_inference.metrics import Metrics
@@ -39,6 +40,8 @@ class Serving:
     """What logs predictions; None where they aren't to be logged."""
     tracking: TrackingSettings | None = None
     """Where runs are; None where there is no tracking."""
+    api_keys: ApiKeys | None = None
+    """What opens it; None where no key is asked for."""
     metrics: Metrics = field(default_factory=Metrics)
     loaded: LoadedClassifier | None = None
     """What is served; None while it is being loaded."""
@@ -58,7 +61,8 @@ class Serving:
     @property
     def is_ready(self) -> bool:
         """Whether new requests should be sent here."""
-        return self.loaded is not None and not self.draining
+        has_keys = self.api_keys is None or self.api_keys.any
+        return self.loaded is not None and not self.draining and has_keys
 
     def finish_loading(self, loaded: LoadedClassifier) -> None:
         """Begin to answer, in the memory that is left."""

@@ -16,6 +16,10 @@ class Settings:
     """The folder that `image_path` names files under; None refuses `image_path`."""
     root_path: str = ""
     """The ingress's path prefix, without a slash at its end; a request may come with or without it."""
+    api_keys: Path | None = None
+    """The folder of the API keys; None asks for none."""
+    cors: tuple[str, ...] = ()
+    """The origins whose pages may ask from a browser; "*" is any."""
     drain_seconds: float = 5
     """How long requests are still answered after SIGTERM."""
     termination_log: Path = DEFAULT_TERMINATION_LOG
@@ -26,6 +30,11 @@ class Settings:
     namespace: str = ""
     ca_file: Path | None = None
     """PEM: certificate authorities to trust besides the usual ones."""
+
+
+def parse_origins(text: str) -> tuple[str, ...]:
+    """Return the origins of a list with commas in between."""
+    return tuple(origin.strip() for origin in text.split(",") if origin.strip())
 
 
 def parse_root_path(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from classifier_inference.amounts import AtLeast, Between, Duration, Quantity, Whole
-from classifier_inference.fields import Document, HeightWidth, Label, Size, cel, cel_exactly_one, require_one
+from classifier_inference.fields import Document, HeightWidth, Label, Name, Size, cel, cel_exactly_one, require_one
 from classifier_inference.images_spec import Images
 from classifier_inference.model_spec import Model
 from classifier_inference.tracking_spec import PredictionLog, Storage, Tracking
@@ -178,6 +178,14 @@ class Limits(Document):
     )
 
 
+class Auth(Document):
+    """Who may ask: whoever brings one of the API keys."""
+
+    secret: Name = Field(
+        description="A Secret of the object's namespace; the value of each of its data keys is an API key."
+    )
+
+
 class TestImage(Document):
     """An image by its address."""
 
@@ -261,6 +269,7 @@ class ClassifierSpec(Document):
     preprocess: Preprocess = Field(default=Preprocess(), description="Default: that of ImageNet models.")
     limits: Limits = Field(default=Limits(), description="What a request may ask of the server.")
     images: Images = Field(default=Images(), description="Which addresses a request may name. Default: none.")
+    auth: Auth | None = Field(default=None, description="Who may ask. Default: whoever reaches it, without an API key.")
     top_k: int = Field(
         default=5,
         ge=1,

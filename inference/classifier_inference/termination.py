@@ -28,6 +28,7 @@ class Reason(StrEnum):
     SELF_TEST_IMAGE_UNREACHABLE = "SelfTestImageUnreachable"
     SELF_TEST_FAILED = "SelfTestFailed"
     DEVICE_UNAVAILABLE = "DeviceUnavailable"
+    API_KEYS_MISSING = "ApiKeysMissing"
     SPOOL_UNUSABLE = "SpoolUnusable"
 
 

@@ -64,10 +64,19 @@ class IngressRoute(Document):
     tls: IngressTls | None = Field(default=None, description="Default: plain HTTP.")
 
 
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://([-a-z0-9.]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?)$", max_length=300)]
+
+
 class Route(Document):
     """How the classifier is reached from outside the cluster."""
 
     ingress: IngressRoute | None = Field(default=None, description="Default: none, the Service alone.")
+    cors: list[Origin] = Field(
+        default=[],
+        max_length=32,
+        description='Origins whose pages may ask from a browser, such as https://app.example.com; "*" is any. A '
+        "change makes new pods. Default: none.",
+    )
 
 
 class LocalRef(Document):

@@ -1,5 +1,6 @@
 """The application: the routers, and what holds for every request."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,6 +14,8 @@ from starlette.types import ASGIApp
 
 import classifier_inference
 from classifier_inference.api import health, hugging_face, open_inference, page, tracking, v1
+from classifier_inference.api.auth import AuthMiddleware, document_auth
+from classifier_inference.api.cors import allow_origins
 from classifier_inference.api.docs import add_docs
 from classifier_inference.api.hugging_face import TaskInput
 from classifier_inference.api.middleware import RequestMiddleware, RootPathMiddleware
@@ -29,7 +32,7 @@ _UNTYPED = (InferenceInput, InferRequest, PredictionLogRequest, Problem, TaskInp
 """Schemas that no route takes or returns by type."""
 
 
-def make_app(serving: Serving, root_path: str = "") -> ASGIApp:
+def make_app(serving: Serving, root_path: str = "", cors: Sequence[str] = ()) -> ASGIApp:
     """Return the ASGI application of one server."""
     api = FastAPI(
         title="Image classifier",
@@ -49,8 +52,10 @@ def make_app(serving: Serving, root_path: str = "") -> ASGIApp:
     api.add_exception_handler(HTTPException, _answer_http_exception)
     api.add_exception_handler(ClientDisconnect, _answer_nobody)
     api.add_exception_handler(Exception, _answer_failure)
-    _document(api)
-    return RequestMiddleware(RootPathMiddleware(api, api.router, root_path), serving)
+    _document(api, has_keys=serving.api_keys is not None)
+    guarded = AuthMiddleware(api, serving)
+    routed = RootPathMiddleware(guarded, api.router, root_path)
+    return RequestMiddleware(allow_origins(routed, cors), serving)
 
 
 def _answer(request: Request, problem: ProblemError) -> Response:
@@ -92,7 +97,7 @@ async def _answer_nobody(request: Request, error: Exception) -> Response:
     return Response(status_code=499)
 
 
-def _document(api: FastAPI) -> None:
+def _document(api: FastAPI, *, has_keys: bool) -> None:
     """Put the schemas that no route takes or returns by type where the routes' descriptions look for them."""
     schema = get_openapi(title=api.title, version=api.version, summary=api.summary, routes=api.routes)
     _, untyped = models_json_schema(
@@ -100,6 +105,8 @@ def _document(api: FastAPI) -> None:
     )
     schema["components"]["schemas"] |= untyped["$defs"]
     _leave_out_validation(schema)
+    if has_keys:
+        document_auth(schema)
 
     def openapi() -> dict[str, object]:
         return schema

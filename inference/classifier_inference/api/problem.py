@@ -17,6 +17,7 @@ class Kind(Enum):
     EMPTY_BODY = "empty-body", 400, "The body is empty"
     NOT_AN_IMAGE = "not-an-image", 400, "This is not an image"
     BROKEN_IMAGE = "broken-image", 400, "The image is damaged"
+    UNAUTHORIZED = "unauthorized", 401, "An API key is needed"
     ADDRESS_NOT_ALLOWED = "address-not-allowed", 403, "Images from this address are not taken"
     OUTSIDE_IMAGE_ROOT = "outside-image-root", 403, "The path is outside the image root"
     IMAGE_ROOT_UNSET = "image-root-unset", 403, "Paths are not taken here"

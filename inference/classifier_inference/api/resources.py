@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from typing import Literal
 
 import psutil
 
@@ -12,6 +13,7 @@ from classifier_inference.api.schemas import (
     LoadedModel,
     LogCount,
     LogHealth,
+    OpenHealth,
     RecorderHealth,
     Usage,
 )
@@ -28,12 +30,10 @@ _PROCESS = psutil.Process()
 
 def describe_health(serving: Serving) -> Health:
     """Return how the server is doing now. Reads a few small files."""
-    loaded = serving.loaded
-    status = "loading" if loaded is None else "draining" if serving.draining else "serving"
     used, total = read_memory()
     disk = shutil.disk_usage("/")
     return Health(
-        status=status,
+        status=_describe_status(serving),
         model=_describe_model(serving),
         cpu=Cpu(count=count_cpus(), percent=_PROCESS.cpu_percent()),
         memory=Usage(used_bytes=used, total_bytes=total),
@@ -42,6 +42,17 @@ def describe_health(serving: Serving) -> Health:
         resize=METHOD,
         log=describe_log(serving.log.spool, time.time()) if serving.log is not None else None,
     )
+
+
+def describe_open_health(serving: Serving) -> OpenHealth:
+    """Return what may be known without an API key: what the operator's conditions are made of."""
+    log = describe_log(serving.log.spool, time.time()) if serving.log is not None else None
+    states = SinkStates(tracking=log.tracking, storage=log.storage) if log is not None else None
+    return OpenHealth(status=_describe_status(serving), log=states)
+
+
+def _describe_status(serving: Serving) -> Literal["serving", "draining", "loading"]:
+    return "loading" if serving.loaded is None else "draining" if serving.draining else "serving"
 
 
 def _describe_model(serving: Serving) -> LoadedModel | None:

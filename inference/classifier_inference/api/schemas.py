@@ -152,6 +152,13 @@ class LogHealth(SinkStates):
     recorder: RecorderHealth | None = Field(description="Null until it has said something.")
 
 
+class OpenHealth(BaseModel):
+    """What a server that asks for API keys tells of its health without one."""
+
+    status: Literal["serving", "draining", "loading"]
+    log: SinkStates | None = Field(description="Null where predictions are not logged.")
+
+
 class Health(BaseModel):
     """How the server is doing."""
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from classifier_inference.api.answering import Work, answer_request, to_milliseconds
+from classifier_inference.api.auth import HEALTH_PATH
 from classifier_inference.api.body import (
     ImageBytes,
     ImagePath,
@@ -17,8 +18,8 @@ from classifier_inference.api.body import (
     parse_body,
 )
 from classifier_inference.api.problem import Kind, ProblemError, describe_problem, document_problems
-from classifier_inference.api.resources import describe_health
-from classifier_inference.api.schemas import Health, InferenceResponse, InferenceResults
+from classifier_inference.api.resources import describe_health, describe_open_health
+from classifier_inference.api.schemas import Health, InferenceResponse, InferenceResults, OpenHealth
 from classifier_inference.classifier import Answer
 from classifier_inference.serving import Serving
 from classifier_inference.spec import Limits
@@ -40,6 +41,7 @@ def make_router(serving: Serving) -> APIRouter:
     """Return the routes."""
     router = APIRouter(tags=["v1"])
     limits = serving.classifier.spec.limits
+    answers = Health | OpenHealth if serving.api_keys is not None else Health
 
     @router.post(
         PREDICT_PATH,
@@ -60,11 +62,15 @@ def make_router(serving: Serving) -> APIRouter:
             serving, request, bound, partial(_respond, content_type, limits), partial(list_addresses, limits=limits)
         )
 
-    @router.get("/api/v1/health", response_model=Health, responses={503: {"model": Health, "description": "Loading"}})
-    def health() -> Response:
-        """Tell how the server is doing; 503 only while it can't answer predictions."""
+    @router.get(HEALTH_PATH, response_model=answers, responses={503: {"model": answers, "description": "Loading"}})
+    def health(request: Request) -> Response:
+        """Tell how the server is doing; 503 only while it can't answer predictions.
+
+        Where API keys are asked for and none is brought, it tells its status and its stores' state alone.
+        """
         status = 200 if serving.loaded else 503
-        content = describe_health(serving).model_dump()
+        full = getattr(request.state, "has_key", True)
+        content = (describe_health(serving) if full else describe_open_health(serving)).model_dump()
         return Response(orjson.dumps(content), status, media_type="application/json")
 
     return router

@@ -28,6 +28,7 @@ DRAIN_SECONDS = 5
 GRACE_SECONDS = 40
 """The drain, then what requests in flight may need."""
 MODEL_DIR = "/model"
+API_KEYS_DIR = "/etc/classifier-keys"
 COPY_DIR = "/imageclassifier-files"
 """Where a model's image sees the volume of MODEL_DIR: mounted there, it would hide what the image has in /model."""
 _DEFAULT_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
@@ -72,6 +73,7 @@ def build_pod_template(
                 {"name": "spec", "configMap": {"name": build_config_map_name(identity, revision.name)}},
                 {"name": "model", "emptyDir": {}},
                 restricted.TMP_VOLUME,
+                *_build_keys_volumes(classifier),
                 *([build_spool_volume(classifier)] if classifier.logs else []),
             ],
             **_build_scheduling(classifier),
@@ -164,7 +166,7 @@ def _build_ca_env(ca_bundle: str | None) -> list[dict[str, Any]]:
 
 
 def _build_server(classifier: ImageClassifier, settings: Settings, ca_bundle: str | None) -> dict[str, Any]:
-    root_path = build_root_path(classifier)
+    root_path, cors = build_root_path(classifier), classifier.spec.route.cors
     return {
         "name": "server",
         **_build_image(classifier, settings),
@@ -177,6 +179,8 @@ def _build_server(classifier: ImageClassifier, settings: Settings, ca_bundle: st
             {"name": "CLASSIFIER_PORT", "value": str(HTTP_PORT)},
             {"name": "CLASSIFIER_DRAIN_SECONDS", "value": str(DRAIN_SECONDS)},
             *([{"name": "CLASSIFIER_ROOT_PATH", "value": root_path}] if root_path else []),
+            *([{"name": "CLASSIFIER_CORS", "value": ",".join(cors)}] if cors else []),
+            *([{"name": "CLASSIFIER_API_KEYS", "value": API_KEYS_DIR}] if classifier.spec.auth else []),
             *(build_log_env(classifier) if classifier.logs else []),
             *_build_images_env(classifier, ca_bundle),
         ],
@@ -191,8 +195,17 @@ def _build_server(classifier: ImageClassifier, settings: Settings, ca_bundle: st
             {"name": "model", "mountPath": MODEL_DIR, "readOnly": True},
             restricted.TMP_MOUNT,
             *([SPOOL_MOUNT] if classifier.logs else []),
+            *([{"name": "keys", "mountPath": API_KEYS_DIR, "readOnly": True}] if classifier.spec.auth else []),
         ],
     }
+
+
+def _build_keys_volumes(classifier: ImageClassifier) -> list[dict[str, Any]]:
+    """Return the volume of the API keys. Optional: a pod that can't mount says nothing, a server without keys does."""
+    auth = classifier.spec.auth
+    if auth is None:
+        return []
+    return [{"name": "keys", "secret": {"secretName": auth.secret, "optional": True}}]
 
 
 def _build_image(classifier: ImageClassifier, settings: Settings) -> dict[str, str]:

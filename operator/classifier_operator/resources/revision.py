@@ -10,7 +10,7 @@ from classifier_operator.names import API_VERSION
 from classifier_operator.sinks import resolve_storage, resolve_tracking
 from classifier_operator.spec import KIND, ImageClassifier
 
-SERVING_FIELDS = {"model", "preprocess", "limits", "top_k", "self_test", "prediction_log"}
+SERVING_FIELDS = {"model", "preprocess", "limits", "images", "auth", "top_k", "self_test", "prediction_log"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ def build_revision(classifier: ImageClassifier, labels: list[str] | None) -> Rev
         {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": classifier.identity.name}, "spec": serving}
     )
     scheduling = spec.model_dump(mode="json", by_alias=True, exclude_unset=True, include={"runtime", "pod"})
-    content = _canonical([document, scheduling, build_root_path(classifier)])
+    # What came later than the first release is left out where it is not set: an upgrade changes no revision.
+    later = [spec.route.cors] if spec.route.cors else []
+    content = _canonical([document, scheduling, build_root_path(classifier), *later])
     return Revision(hashlib.sha256(content.encode()).hexdigest()[:10], document)
 
 

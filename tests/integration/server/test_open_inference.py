@@ -3,8 +3,6 @@
 import base64
 import gzip
 import json
-import subprocess
-import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,13 +19,13 @@ from tritonclient.utils import InferenceServerException
 from classifier_inference.api import open_inference_schemas as schemas
 from classifier_inference.prediction_log.segments import list_open, read_records
 from tests.integration.server.conftest import Start
+from tests.integration.server.kserve_process import ask_by_kserve
 from tests.integration.server.process import Server, free_port
 from tests.integration.server.test_bad_requests import TRUNCATED_JPEG, png_header
 from tests.tiny_model import COLOUR_CODES, COLOURS, SIDE, make_image
 
 MODEL = "colours"
 INFER = f"/v2/models/{MODEL}/infer"
-ROOT = Path(__file__).resolve().parents[3]
 CERTAIN = np.exp([10, 0, 0]) / np.exp([10, 0, 0]).sum()
 
 
@@ -183,17 +181,8 @@ def test_statistics_count_what_was_answered(triton: InferenceServerClient) -> No
 
 
 def test_kserve_client_works_unchanged(server: Server, tmp_path: Path) -> None:
-    """In an environment of its own: KServe needs other versions than we do."""
     (tmp_path / "blue.png").write_bytes(make_image("blue"))
-    uv = Path(sys.executable).with_name("uv")
-    script = ROOT / "tests/integration/server/kserve_client.py"
-    command = [uv, "run", "--quiet", "--isolated", "--locked", "--only-group", "kserve", "python", script]
-    done = subprocess.run(
-        [*map(str, command), server.url, MODEL, str(tmp_path / "blue.png")],
-        cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
+    told = ask_by_kserve(server.url, MODEL, tmp_path / "blue.png")
     assert (told["live"], told["ready"], told["model_ready"], told["other_ready"]) == (True, True, True, False)
     for form in ("binary", "json"):
         assert told[form]["shape"] == [2, 3]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.server.conftest import Start
 from tests.integration.server.process import Server, read_answer
-from tests.tiny_model import make_image, write_document
+from tests.tiny_model import encode, make_image, make_noise, write_document
 
 PREDICT = "/api/v1/predict"
 IMAGE = make_image("blue")
@@ -106,13 +106,13 @@ def test_a_body_that_trickles_is_answered_with_408(impatient: Server) -> None:
 
 def test_a_body_that_comes_slowly_and_steadily_is_answered(start: Start) -> None:
     server = start(limits={"bodyTimeout": "2s"}).wait_until_ready()
-    body = IMAGE + b"\0" * (40 * 16 * 1024 - len(IMAGE))
+    body = encode(make_noise((460, 460)))
     pieces = [body[begin : begin + 16 * 1024] for begin in range(0, len(body), 16 * 1024)]
     with server.connect() as connection:
         connection.sendall(HEAD.format(length=len(body)).encode())
         trickle(connection, iter(pieces))  # takes 8 s, four times what a stall may
         status, _, answer = read_answer(connection)
-    assert (status, json.loads(answer)["predictions"][0]["label"]) == (200, "blue")
+    assert (status, json.loads(answer).get("detail")) == (200, None)
 
 
 def test_an_idle_connection_is_no_stall(impatient: Server) -> None:

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from classifier_inference.spec import ClassifierSpec
 from classifier_operator.resources.config_map import build_config_map, read_ca_bundle
 from classifier_operator.resources.deployment import build_deployment, read_as_built
 from classifier_operator.resources.ingress import build_ingress, build_url
 from classifier_operator.resources.pod import build_pod_template
-from classifier_operator.resources.revision import build_revision
+from classifier_operator.resources.revision import SERVING_FIELDS, build_revision
 from classifier_operator.resources.service import build_service
 from classifier_operator.spec import ImageClassifier
 from tests.unit.operator.objects import SETTINGS, SPEC, classifier_of
@@ -34,6 +35,10 @@ def template_of(ca_bundle: str | None = None, **changes: Any) -> dict[str, Any]:
         {"runtime": {"resources": {"limits": {"cpu": "2"}}}},
         {"pod": {"env": [{"name": "A", "value": "1"}]}},
         {"route": {"ingress": {"path": "/photos"}}},
+        {"route": {"cors": ["https://app.example.com"]}},
+        {"auth": {"secret": "photos-keys"}},
+        {"images": {"allow": ["photos.example.com"]}},
+        {"limits": {"bodyTimeout": "30s"}},
     ],
 )
 def test_what_a_pod_sees_makes_a_new_revision(change: dict[str, Any]) -> None:
@@ -46,6 +51,7 @@ def test_what_a_pod_sees_makes_a_new_revision(change: dict[str, Any]) -> None:
         {"replicas": 3},
         {"rollout": {"strategy": "Recreate"}},
         {"route": {"ingress": {"host": "photos.test"}}},
+        {"route": {"cors": []}},
     ],
 )
 def test_what_no_pod_sees_makes_no_new_revision(change: dict[str, Any]) -> None:
@@ -62,6 +68,27 @@ def test_a_field_that_is_not_set_is_not_in_the_document() -> None:
     document = json.loads(build_revision(classifier_of(topK=3), None).document)
     assert set(document["spec"]) == {"model", "topK", "runtime"}
     assert document["spec"]["runtime"] == {"device": "cpu"}
+
+
+def test_the_document_holds_every_field_that_a_server_reads() -> None:
+    elsewhere = {"runtime", "tracking", "storage"}  # resolved, or for the pod alone
+    assert SERVING_FIELDS | elsewhere == set(ClassifierSpec.model_fields)
+
+
+def test_api_keys_are_mounted_and_no_container_sees_them_but_the_server() -> None:
+    spec = template_of(auth={"secret": "photos-keys"})["spec"]
+    assert {"name": "keys", "secret": {"secretName": "photos-keys", "optional": True}} in spec["volumes"]
+    (server,) = spec["containers"]
+    (mount,) = (mount for mount in server["volumeMounts"] if mount["name"] == "keys")
+    assert mount["readOnly"] is True
+    assert {"name": "CLASSIFIER_API_KEYS", "value": mount["mountPath"]} in server["env"]
+    assert "keys" not in {mount["name"] for each in spec["initContainers"] for mount in each.get("volumeMounts", [])}
+    assert "keys" not in json.dumps(template_of())
+
+
+def test_origins_are_handed_to_the_server() -> None:
+    (server,) = template_of(route={"cors": ["https://a.example.com", "*"]})["spec"]["containers"]
+    assert {"name": "CLASSIFIER_CORS", "value": "https://a.example.com,*"} in server["env"]
 
 
 def test_labels_of_a_config_map_are_copied_into_the_document() -> None:

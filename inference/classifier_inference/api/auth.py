@@ -1,0 +1,87 @@
+"""Who may ask: whoever brings an API key. Judged before anything else, so before a body is read."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from classifier_inference.api.health import PROBE_PATHS
+from classifier_inference.api.problem import Kind, ProblemError, document_problems, render_problem
+from classifier_inference.serving import Serving
+
+API_KEY_HEADER = "X-API-Key"
+HEALTH_PATH = "/api/v1/health"
+OPEN_PATHS = PROBE_PATHS | {"/", "/docs", "/openapi.json", HEALTH_PATH}
+"""GET and HEAD of these need no key: what the kubelet and Prometheus ask, pages that are the same on every server,
+and health, which then says little."""
+OPEN_PREFIX = "/docs/files/"
+
+_SAFE = frozenset({"GET", "HEAD"})
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "apiKey": {"type": "apiKey", "in": "header", "name": API_KEY_HEADER},
+}
+
+
+class AuthMiddleware:
+    """Answers 401 where a request needs a key and brings none."""
+
+    def __init__(self, app: ASGIApp, serving: Serving) -> None:
+        self._app = app
+        self._serving = serving
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request. What it is told is in the state as `has_key`."""
+        keys = self._serving.api_keys
+        if scope["type"] != "http" or keys is None:
+            await self._app(scope, receive, send)
+            return
+        has_key = keys.opens(list_given(scope["headers"]))
+        scope["state"]["has_key"] = has_key
+        if has_key or is_open(scope["method"], _get_path(scope)):
+            await self._app(scope, receive, send)
+            return
+        problem = ProblemError(
+            Kind.UNAUTHORIZED,
+            f"send an API key, as `Authorization: Bearer …` or `{API_KEY_HEADER}: …`",
+            {"WWW-Authenticate": "Bearer"},
+        )
+        request = Request(scope)
+        request.state.problem = problem
+        self._serving.metrics.refusals.labels(problem.kind.slug).inc()
+        answer = render_problem(problem, request.state.request_id, names_error=True)
+        await answer(scope, receive, send)
+
+
+def list_given(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
+    """Yield what a request's headers bring as keys."""
+    for name, value in headers:
+        if name == b"x-api-key":
+            yield value.strip()
+        elif name == b"authorization":
+            scheme, _, credentials = value.strip().partition(b" ")
+            if scheme.lower() == b"bearer":
+                yield credentials.strip()
+
+
+def is_open(method: str, path: str) -> bool:
+    """Return whether a request needs no key."""
+    return method == "OPTIONS" or (method in _SAFE and (path in OPEN_PATHS or path.startswith(OPEN_PREFIX)))
+
+
+def document_auth(schema: dict[str, Any]) -> None:
+    """Say in an OpenAPI document which routes need a key."""
+    schema["components"]["securitySchemes"] = _SCHEMES
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            if not is_open(method.upper(), path):
+                operation["security"] = [{name: []} for name in _SCHEMES]
+                (answers,) = ({str(status): one} for status, one in document_problems(Kind.UNAUTHORIZED).items())
+                operation["responses"] |= answers
+
+
+def _get_path(scope: Scope) -> str:
+    """Return the path as routes see it: without the ingress's prefix."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
