@@ -31,11 +31,15 @@ def await_route(url: str, host: str | None, picture: bytes) -> httpx2.Response:
 
 @dataclass
 class Load:
-    """Posts a picture twenty times a second while the block runs, and keeps what failed and what was answered."""
+    """Posts a picture twenty times a second while the block runs, and keeps what failed and what was answered.
+
+    `keep_alive`: over one connection; else over a new one each time.
+    """
 
     url: str
     host: str
     picture: bytes
+    keep_alive: bool = True
     failures: list[str] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
     ids: list[str] = field(default_factory=list)
@@ -53,7 +57,8 @@ class Load:
         self._thread.join()
 
     def _post_on(self) -> None:
-        with httpx2.Client(headers={"Host": self.host}, timeout=10, trust_env=False) as client:
+        limits = httpx2.Limits(max_keepalive_connections=1 if self.keep_alive else 0)
+        with httpx2.Client(headers={"Host": self.host}, limits=limits, timeout=10, trust_env=False) as client:
             while not self._ended.wait(INTERVAL):
                 self._post(client)
 

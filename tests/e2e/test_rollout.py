@@ -17,7 +17,10 @@ REVISION = "imageclassifier.dev/revision"
 
 @contextmanager
 def load_through_the_service(cluster: Cluster, url: str) -> Iterator[Object]:
-    """Post to a Service from a pod while the block runs; what came of it is in the dict afterwards."""
+    """Post to a Service from a pod while the block runs; what came of it is in the dict afterwards.
+
+    By `kept`, over a connection that is kept, and `new`, over a new one each time: what was `answered`, `failures`.
+    """
     command = ["kubectl", "--kubeconfig", str(cluster.kubeconfig), "-n", environment.TOOLS, "exec", "-i", "files", "--",
                "python", "/files/load_in_cluster.py", url, "/files/red.png"]  # fmt: skip
     outcome: Object = {}
@@ -33,7 +36,7 @@ def load_through_the_service(cluster: Cluster, url: str) -> Iterator[Object]:
     [{"topK": 1}, {"model": {"labels": {"inline": ["rouge", "vert", "bleu"]}}}],
     ids=["topk", "labels"],
 )
-def test_a_change_rolls_out_with_no_failed_request(
+def test_a_change_rolls_out_with_no_failed_request_over_kept_connections_and_new_ones(
     operator: Cluster, namespace: str, authority: environment.Authority, change: Object
 ) -> None:
     before = classifier("photos", namespace, replicas=2, route=ingress("photos", namespace))
@@ -41,16 +44,19 @@ def test_a_change_rolls_out_with_no_failed_request(
     operator.until("imageclassifiers", namespace, "photos", ready)
     operator.until("imageclassifiers", namespace, "photos", has("Progressing", "True"))
     operator.until("imageclassifiers", namespace, "photos", has("RouteReady", "True"))
+    route, own_host = f"{environment.INGRESS}/api/v1/predict", host("photos", namespace)
     with (
-        Load(f"{environment.INGRESS}/api/v1/predict", host("photos", namespace), picture("red")) as outside,
+        Load(route, own_host, picture("red")) as outside,
+        Load(route, own_host, picture("red"), keep_alive=False) as outside_anew,
         load_through_the_service(operator, f"http://photos.{namespace}.svc/api/v1/predict") as inside,
     ):
         operator.patch("imageclassifiers", namespace, "photos", {"spec": change})
         operator.until("imageclassifiers", namespace, "photos", ready, within=90)
-    assert not outside.failures
-    assert not inside["failures"]
-    assert inside["answered"] > 20
-    assert len(outside.answers) == 2, "the answers before and those after the change, and no others"
+    assert outside.failures == outside_anew.failures == []
+    assert inside["kept"]["failures"] == inside["new"]["failures"] == []
+    assert min(inside["kept"]["answered"], inside["new"]["answered"]) > 20
+    for load in (outside, outside_anew):
+        assert len(load.answers) == 2, "the answers before and those after the change, and no others"
 
 
 def test_replicas_are_scaled_by_kubectl_and_ready_stays(operator: Cluster, namespace: str) -> None:
