@@ -39,6 +39,19 @@ def test_compose_serves_the_sample() -> None:
         assert served[field] == sample_spec[field]
 
 
+def test_compose_bounds_what_goes_on_running_and_starts_it_in_order() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    running = {name for name, each in services.items() if each.get("network_mode") != "none"}
+    assert running == {"minio", "mlflow", "recorder", "server"}
+    for name in running:
+        assert services[name]["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
+    # Nothing waits for the recorder, and no store holds the server back.
+    assert {name for name in running if "healthcheck" in services[name]} == running - {"recorder"}
+    waits = {name: {on for on, how in services[name]["depends_on"].items() if how["condition"] == "service_healthy"}
+             for name in running}  # fmt: skip
+    assert waits == {"minio": set(), "mlflow": {"minio"}, "recorder": {"mlflow"}, "server": set()}
+
+
 def test_compose_runs_the_store_that_the_chart_names() -> None:
     assert found_in("docker-compose.yml", r"image: (\S+minio\S*)") == {images.MINIO_REFERENCE}
 
