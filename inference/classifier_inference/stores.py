@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx2
-from botocore.httpsession import where
 
 from classifier_inference import https, mlflow_registry, s3
 from classifier_inference.mlflow_registry import Registry
@@ -110,6 +109,8 @@ class Stores:
         """Return one file of the usual certificate authorities and the given ones, as boto3 wants them, or None."""
         if self._ca_file is None:
             return None
+        from botocore.httpsession import where
+
         usual = ssl.get_default_verify_paths().cafile or where()
         https.make_context(self._ca_file)
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="classifier-ca-")))

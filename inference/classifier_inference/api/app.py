@@ -1,6 +1,7 @@
 """The application: the routers, and what holds for every request."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -22,6 +23,7 @@ from classifier_inference.api.middleware import RequestMiddleware, RootPathMiddl
 from classifier_inference.api.open_inference_schemas import InferRequest
 from classifier_inference.api.problem import MEDIA_TYPE, Kind, ProblemError, render_problem
 from classifier_inference.api.schemas import InferenceInput, Problem
+from classifier_inference.api.shortcut import Shortcut
 from classifier_inference.api.tracking_schemas import PredictionLogRequest
 from classifier_inference.serving import Serving
 
@@ -41,7 +43,8 @@ def make_app(serving: Serving, root_path: str = "", cors: Sequence[str] = ()) ->
         docs_url=None,
         redoc_url=None,
     )
-    api.include_router(v1.make_router(serving))
+    predict = v1.make_predict(serving)
+    api.include_router(v1.make_router(serving, predict))
     api.include_router(hugging_face.make_router(serving))
     api.include_router(open_inference.make_router(serving))
     api.include_router(tracking.make_router(serving))
@@ -53,7 +56,7 @@ def make_app(serving: Serving, root_path: str = "", cors: Sequence[str] = ()) ->
     api.add_exception_handler(ClientDisconnect, _answer_nobody)
     api.add_exception_handler(Exception, _answer_failure)
     _document(api, has_keys=serving.api_keys is not None)
-    guarded = AuthMiddleware(api, serving)
+    guarded = AuthMiddleware(Shortcut(api, v1.PREDICT_PATH, predict), serving)
     routed = RootPathMiddleware(guarded, api.router, root_path)
     return RequestMiddleware(allow_origins(routed, cors), serving)
 
@@ -99,18 +102,20 @@ async def _answer_nobody(request: Request, error: Exception) -> Response:
 
 def _document(api: FastAPI, *, has_keys: bool) -> None:
     """Put the schemas that no route takes or returns by type where the routes' descriptions look for them."""
-    schema = get_openapi(title=api.title, version=api.version, summary=api.summary, routes=api.routes)
-    _, untyped = models_json_schema(
-        [(kind, "validation") for kind in _UNTYPED], ref_template="#/components/schemas/{model}"
-    )
-    schema["components"]["schemas"] |= untyped["$defs"]
-    _leave_out_validation(schema)
-    if has_keys:
-        document_auth(schema)
 
-    def openapi() -> dict[str, object]:
+    @cache
+    def openapi() -> dict[str, Any]:
+        schema = get_openapi(title=api.title, version=api.version, summary=api.summary, routes=api.routes)
+        _, untyped = models_json_schema(
+            [(kind, "validation") for kind in _UNTYPED], ref_template="#/components/schemas/{model}"
+        )
+        schema["components"]["schemas"] |= untyped["$defs"]
+        _leave_out_validation(schema)
+        if has_keys:
+            document_auth(schema)
         return schema
 
+    # When it is first asked for: a server that starts has to answer predictions first.
     api.openapi = openapi  # type: ignore[method-assign]
 
 

@@ -20,6 +20,7 @@ from classifier_inference.api.body import (
 from classifier_inference.api.problem import Kind, ProblemError, describe_problem, document_problems
 from classifier_inference.api.resources import describe_health, describe_open_health
 from classifier_inference.api.schemas import Health, InferenceResponse, InferenceResults, OpenHealth
+from classifier_inference.api.shortcut import Handler
 from classifier_inference.classifier import Answer
 from classifier_inference.serving import Serving
 from classifier_inference.spec import Limits
@@ -37,19 +38,10 @@ _BINARY = {"type": "string", "format": "binary"}
 _FILES = {"oneOf": [_BINARY, {"type": "array", "minItems": 1, "items": _BINARY}]}
 
 
-def make_router(serving: Serving) -> APIRouter:
-    """Return the routes."""
-    router = APIRouter(tags=["v1"])
+def make_predict(serving: Serving) -> Handler:
+    """Return what answers POST /api/v1/predict."""
     limits = serving.classifier.spec.limits
-    answers = Health | OpenHealth if serving.api_keys is not None else Health
 
-    @router.post(
-        PREDICT_PATH,
-        response_model=InferenceResponse | InferenceResults,
-        responses=document_problems(*_PROBLEMS),
-        openapi_extra=_describe_body(limits),
-        summary="Classify an image, or several",
-    )
     async def predict(request: Request) -> Response:
         """Classify an image: its bytes as the body, a multipart field `file`, or JSON with `image_path`.
 
@@ -61,6 +53,21 @@ def make_router(serving: Serving) -> APIRouter:
         return await answer_request(
             serving, request, bound, partial(_respond, content_type, limits), partial(list_addresses, limits=limits)
         )
+
+    return predict
+
+
+def make_router(serving: Serving, predict: Handler) -> APIRouter:
+    """Return the routes."""
+    answers = Health | OpenHealth if serving.api_keys is not None else Health
+    router = APIRouter(tags=["v1"])
+    router.post(
+        PREDICT_PATH,
+        response_model=InferenceResponse | InferenceResults,
+        responses=document_problems(*_PROBLEMS),
+        openapi_extra=_describe_body(serving.classifier.spec.limits),
+        summary="Classify an image, or several",
+    )(predict)
 
     @router.get(HEALTH_PATH, response_model=answers, responses={503: {"model": answers, "description": "Loading"}})
     def health(request: Request) -> Response:
