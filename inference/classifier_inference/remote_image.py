@@ -5,12 +5,13 @@ elsewhere a moment later leads nowhere. Each redirect is judged like the address
 """
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
@@ -69,7 +70,7 @@ class RemoteImages:
         UpstreamTimeoutError, and what `grow` raises.
         """
         deadline = time.monotonic() + SECONDS
-        with _explained():
+        with _explained(deadline):
             if address.startswith("s3://"):
                 with self._open_object(address) as (size, chunks):
                     return self._read(size, chunks, grow, deadline)
@@ -78,8 +79,9 @@ class RemoteImages:
                     if not response.has_redirect_location:
                         https.judge_status(response.status_code)
                         size = int(response.headers.get("content-length", 0))
-                        return self._read(size, response.iter_raw(CHUNK_BYTES), grow, deadline)
-                    address = urljoin(address, response.headers["location"])
+                        # Piece by piece as they come: to wait for a full one is to wait for whoever sends slowly.
+                        return self._read(size, response.iter_raw(), grow, deadline)
+                    address = _join(address, response.headers["location"])
         raise UpstreamError("redirected too often")
 
     @contextmanager
@@ -90,12 +92,15 @@ class RemoteImages:
         ip = _resolve(host, port, private=rule in self._images.private)
         _judge_time(deadline)
         target = httpx2.URL(url).copy_with(host=ip, fragment=None)
-        with self._client.stream(
-            "GET",
-            target,
-            headers={**headers, "Host": parsed.netloc},
-            extensions={"sni_hostname": host},
-        ) as response:
+        with (
+            _Cutter(deadline) as cutter,
+            self._client.stream(
+                "GET",
+                target,
+                headers={**headers, "Host": parsed.netloc},
+                extensions={"sni_hostname": host, "trace": cutter.follow},
+            ) as response,
+        ):
             yield response
 
     @contextmanager
@@ -135,6 +140,51 @@ class RemoteImages:
         return bytes(content)
 
 
+class _Cutter:
+    """Cuts a connection off at its deadline, whatever is read from it then.
+
+    The client's timeouts begin anew with every byte that comes, in the handshake and the headers too.
+    """
+
+    def __init__(self, deadline: float) -> None:
+        self._lock = threading.Lock()
+        self._line: socket.socket | None = None
+        self._timer = threading.Timer(max(0.0, deadline - time.monotonic()), self._cut)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            if self._line is not None:
+                self._line.close()
+            self._line = None
+
+    def follow(self, event: str, info: Mapping[str, Any]) -> None:
+        """Note the connection that the client has made; it calls this."""
+        if event == "connection.connect_tcp.complete":
+            made = info["return_value"].get_extra_info("socket")
+            with self._lock:
+                # A descriptor of our own: TLS takes the client's away.
+                self._line = made.dup()
+
+    def _cut(self) -> None:
+        with self._lock:
+            if self._line is not None:
+                with suppress(OSError):
+                    self._line.shutdown(socket.SHUT_RDWR)
+
+
+def _join(address: str, location: str) -> str:
+    try:
+        return urljoin(address, location)
+    except ValueError:
+        raise NotAllowedError("redirected to a malformed address") from None
+
+
 def _resolve(host: str, port: int, *, private: bool) -> str:
     """Return an address of the host, all of which may be connected to. Raises NotAllowedError."""
     try:
@@ -153,7 +203,7 @@ def _judge_time(deadline: float) -> None:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(deadline: float) -> Iterator[None]:
     try:
         with https.explained():
             try:
@@ -165,4 +215,5 @@ def _explained() -> Iterator[None]:
             raise NoImageThereError("there is nothing at the address") from None
         raise UpstreamError(str(error)) from None
     except PassingError as error:
+        _judge_time(deadline)
         raise UpstreamError(str(error)) from None

@@ -15,6 +15,7 @@ import httpx2
 
 COMMAND = str(Path(sys.executable).with_name("classifier"))
 WAIT_SECONDS = 120
+"""For what takes a second: machines that run tests may do much else."""
 
 
 def free_port() -> int:
@@ -93,7 +94,11 @@ class Server(Command):
         super().__init__("serve", document, "--host=127.0.0.1", f"--port={self.port}", *arguments, **environment)
 
     def wait_until_ready(self) -> "Server":
-        self.wait_for('"event": "serving"')
+        try:
+            self.wait_for('"event": "serving"')
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def client(self) -> httpx2.Client:

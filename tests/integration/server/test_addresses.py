@@ -1,8 +1,10 @@
 """Images by https:// and s3:// addresses: fetched where that is allowed, and from nowhere else."""
 
+import gzip
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,19 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServer]
             "/large": send(b"x" * (2**20 + 1)),
             "/large-unsaid": send_unsaid(b"x" * (2**20 + 1)),
             "/broken": send(b"", 500),
+            "/folded": send_folded,
+            "/short": send(RED, length=len(RED) + 1),
+            "/long": send(RED + b"more", length=len(RED)),
+            "/lost": send(b"", 302, location="https://["),
+            "/file": send(b"", 302, location="file:///etc/passwd"),
+            "/user": send(b"", 302, location="https://user:word@localhost/red.png"),
+            "/metadata": send(b"", 302, location="https://169.254.169.254/latest/meta-data/"),
+            "/unlisted": send(b"", 302, location="//elsewhere.example.com/red.png"),
+            "/no-length": no_length,
+            "/many-headers": send_many_headers,
+            "/trickling-body": trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", b"x"),
+            "/trickling-chunks": trickle(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+            "/trickling-headers": trickle(b"HTTP/1.1 200 OK\r\n", b"a: b\r\n"),
             "/stalls": stall,
         }
         yield server
@@ -55,6 +70,40 @@ def stall(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.flush()
     handler.connection.settimeout(30)
     handler.rfile.read(1)
+
+
+def send_folded(handler: BaseHTTPRequestHandler) -> None:
+    """Answer with what would be far over the limit, did anybody unfold it."""
+    content = gzip.compress(b"\0" * 2**24)
+    handler.send_response(200)
+    handler.send_header("Content-Encoding", "gzip")
+    handler.send_header("Content-Length", str(len(content)))
+    handler.end_headers()
+    handler.wfile.write(content)
+
+
+def no_length(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n")
+
+
+def send_many_headers(handler: BaseHTTPRequestHandler) -> None:
+    with suppress(OSError):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for _ in range(10_000):
+            handler.wfile.write(b"a: " + b"b" * 1000 + b"\r\n")
+
+
+def trickle(beginning: bytes, piece: bytes) -> Any:
+    """Answer a piece at a time, each in time, for as long as anybody reads."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        with suppress(OSError):
+            handler.wfile.write(beginning)
+            while True:
+                handler.wfile.write(piece)
+                time.sleep(1)
+
+    return answer
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +143,7 @@ def name_problem(answer: httpx2.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["type"].rpartition("/")[2]
 
 
-@pytest.mark.parametrize("path", ["/red.png", "/red.png?token=secret", "/moved"])
+@pytest.mark.parametrize("path", ["/red.png", "/red.png?token=secret", "/moved", "/long"])
 def test_an_image_behind_https_is_classified(fetching: Server, elsewhere: HttpsServer, path: str) -> None:
     answer = ask(fetching, elsewhere.url + path)
     assert answer.json()["predictions"][0]["label"] == "red", answer.text
@@ -114,6 +163,15 @@ def test_an_image_in_a_store_is_classified(fetching: Server) -> None:
         ("/large-unsaid", (413, "too-many-bytes")),
         ("/broken", (502, "image-unreachable")),
         ("/circle", (502, "image-unreachable")),
+        ("/folded", (400, "not-an-image")),
+        ("/short", (502, "image-unreachable")),
+        ("/lost", (403, "address-not-allowed")),
+        ("/file", (403, "address-not-allowed")),
+        ("/user", (403, "address-not-allowed")),
+        ("/metadata", (403, "address-not-allowed")),
+        ("/unlisted", (403, "address-not-allowed")),
+        ("/no-length", (502, "image-unreachable")),
+        ("/many-headers", (502, "image-unreachable")),
         ("/stalls", (504, "image-timeout")),
     ],
 )
@@ -139,6 +197,13 @@ def test_what_goes_wrong_elsewhere_is_said(
 )
 def test_what_is_not_allowed_is_refused(fetching: Server, address: str, wanted: tuple[int, str]) -> None:
     assert name_problem(ask(fetching, address)) == wanted
+
+
+def test_who_sends_a_little_at_a_time_is_cut_off(fetching: Server, elsewhere: HttpsServer) -> None:
+    paths = [f"{elsewhere.url}/trickling-{what}" for what in ("body", "chunks", "headers")]
+    with fetching.client() as client:
+        results = client.post(PREDICT, json={"image_paths": paths}, timeout=60).json()["results"]
+    assert [result["type"].rpartition("/")[2] for result in results] == ["image-timeout"] * 3
 
 
 def test_several_are_answered_one_by_one(fetching: Server, elsewhere: HttpsServer) -> None:
