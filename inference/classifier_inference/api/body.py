@@ -30,6 +30,10 @@ COPIES = 2
 
 FIELD = "file"
 
+MOST_PARTS = 2000
+MOST_HEADERS = 10_000
+"""Of a form: each costs a few calls, and no other thread runs meanwhile."""
+
 _BOUNDARY = re.compile(rb"--([0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?])[ \t]*\r\n")
 """A delimiter line (RFC 2046, 5.1.1)."""
 
@@ -150,6 +154,8 @@ class _Parts:
 
     def __init__(self) -> None:
         self.files: list[ImageBytes] = []
+        self._parts = 0
+        self._headers = 0
         self.ended = False
         self._name = b""
         self._value = b""
@@ -160,6 +166,7 @@ class _Parts:
     def callbacks(self) -> "MultipartCallbacks":
         """The methods below, as the parser takes them."""
         return {
+            "on_part_begin": self.on_part_begin,
             "on_header_begin": self.on_header_begin,
             "on_header_field": self.on_header_field,
             "on_header_value": self.on_header_value,
@@ -169,7 +176,15 @@ class _Parts:
             "on_end": self.on_end,
         }
 
+    def on_part_begin(self) -> None:
+        self._parts += 1
+        if self._parts > MOST_PARTS:
+            raise ProblemError(Kind.INVALID_INPUT, f"a form may have at most {MOST_PARTS} parts")
+
     def on_header_begin(self) -> None:
+        self._headers += 1
+        if self._headers > MOST_HEADERS:
+            raise ProblemError(Kind.INVALID_INPUT, f"a form's parts may have at most {MOST_HEADERS} headers")
         self._name = self._value = b""
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:

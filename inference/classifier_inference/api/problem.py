@@ -7,6 +7,8 @@ import orjson
 from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
+MOST_DETAIL = 500
+"""Characters of a detail: it may repeat what was sent."""
 TYPE_BASE = "https://imageclassifier.dev/problems/"
 
 
@@ -61,7 +63,7 @@ class ProblemError(Exception):
     def __init__(self, kind: Kind, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
         self.kind = kind
-        self.detail = detail
+        self.detail = detail if len(detail) <= MOST_DETAIL else f"{detail[: MOST_DETAIL - 1]}…"
         self.headers = dict(headers or {})
 
 

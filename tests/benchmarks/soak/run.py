@@ -72,7 +72,8 @@ def watch(process: psutil.Process, seen: Seen, started: float) -> None:
     seen.resident.append((time.monotonic() - started, process.memory_info().rss / MIB))
     seen.descriptors.append(process.num_fds())
     folder = Path(f"/proc/{process.pid}/fd")
-    for descriptor in folder.iterdir():
+    # Its output is whoever started it's.
+    for descriptor in (entry for entry in folder.iterdir() if entry.name not in {"1", "2"}):
         with suppress(OSError):
             path = str(descriptor.readlink())
             flags = int(Path(f"/proc/{process.pid}/fdinfo/{descriptor.name}").read_text().split()[3], 8)
