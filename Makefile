@@ -12,10 +12,10 @@ PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run test check unit integration e2e compose-test test-gpu kind kind-down images generate lock clean
+.PHONY: help run test check unit integration e2e compose-test test-exporters test-gpu kind kind-down images generate lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[36mmake %-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed ## Build the sample model, serve it on port 9000 and log to MLflow (Python 3.11 or newer is all it needs)
 	@$(BIN)/python -m tools.serve
@@ -42,6 +42,9 @@ e2e: $(VENV)/.developing ## Run the end-to-end tests on a kind cluster of their 
 
 compose-test: $(VENV)/.developing ## Run docker-compose.yml and see a prediction arrive in MLflow, its image in MinIO
 	@$(BIN)/python -m tools.end_to_end compose
+
+test-exporters: $(VENV)/.developing ## Export the tests' models anew (TORCH_PYTHON, KERAS_PYTHON: where these frameworks are)
+	$(BIN)/python -m pytest tests/exported
 
 test-gpu: $(VENV)/.developing ## Build the gpu image (gigabytes) and see it refuse to start without a GPU
 	$(BIN)/python -m tools.images --gpu

@@ -1,7 +1,6 @@
 """Loading: what is checked before a classifier answers."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,32 +8,11 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
-from classifier_inference.classifier import LoadedClassifier, load_classifier
-from classifier_inference.document import parse_document
 from classifier_inference.runtime import onnxruntime
 from classifier_inference.scores import are_probabilities, softmax
-from classifier_inference.sources import find_files, on_this_machine
 from classifier_inference.termination import Reason
-from classifier_inference.termination_log import StartError
-from tests.tiny_model import COLOUR_CODES, COLOURS, build_document, build_model, make_image
-
-
-def load(folder: Path, content: bytes | None = None, **changes: Any) -> LoadedClassifier:
-    """Load a document with changes to its spec, from a folder that gets the model's content."""
-    (folder / "model.onnx").write_bytes(build_model() if content is None else content)
-    classifier = parse_document(json.dumps(build_document(folder, **changes)))
-    files = find_files(classifier.spec, on_this_machine(None, lambda source: folder))
-    return load_classifier(classifier, files, threads=1)
-
-
-def refuse(reason: Reason, message: str, folder: Path, content: bytes | None = None, **changes: Any) -> None:
-    with pytest.raises(StartError, match=message) as caught:
-        load(folder, content, **changes)
-    assert caught.value.failure.reason is reason
-
-
-def change_model(folder: Path, **changes: Any) -> dict[str, Any]:
-    return {"uri": f"file:{folder / 'model.onnx'}", "labels": {"inline": COLOURS}, **changes}
+from tests.tiny_model import COLOUR_CODES, COLOURS, build_model, make_image
+from tests.unit.inference.loading import change_model, load, refuse
 
 
 @pytest.mark.parametrize("colour", COLOURS)
