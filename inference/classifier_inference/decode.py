@@ -113,12 +113,16 @@ def judge_size(size: tuple[int, int], limits: Limits) -> None:
 
 
 def read_header(opened: Image.Image, jpeg: JpegHeader | None) -> Header:
-    """Return what is known of the memory that an image takes before it is decoded."""
+    """Return what is known of the memory that an image takes before it is decoded. Raises BrokenImageError."""
+    try:
+        transparent = opened.has_transparency_data
+    except Exception as error:  # Pillow looks for a palette that a damaged image may not have
+        raise BrokenImageError("the image's header contradicts itself") from error
     return Header(
         opened.format or "",
         opened.mode,
         opened.size,
-        transparent=opened.has_transparency_data,
+        transparent=transparent,
         buffered=jpeg is not None and jpeg.buffered,
     )
 

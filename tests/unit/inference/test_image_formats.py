@@ -10,8 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from classifier_inference.decode import BrokenImageError
 from classifier_inference.preprocess import decode_image, prepare_image
 from classifier_inference.spec import Limits, Preprocess, Resize
+from tests.bombs import png_chunk
 from tests.reference import reference
 from tests.tiny_model import TO_STORED, encode
 
@@ -112,3 +114,10 @@ def test_jpegs_of_four_channels_are_pillows(adobe_transform: int | None) -> None
     else:
         content = content[: at + 11] + bytes([adobe_transform]) + content[at + 12 :]
     prepare(content)
+
+
+def test_a_palette_image_without_its_palette_is_broken() -> None:
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 3, 0, 0, 0))
+    pixels = png_chunk(b"IDAT", zlib.compress(b"\0" * 72)) + png_chunk(b"IEND")
+    with pytest.raises(BrokenImageError):
+        prepare_image(b"\x89PNG\r\n\x1a\n" + header + pixels, Preprocess(), Limits())
