@@ -1,6 +1,8 @@
 """What is done in a cheaper way gives what the plain way gives."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -30,3 +32,10 @@ def test_a_loaded_models_file_is_not_kept_in_memory(tmp_path: Path) -> None:
     model = Model(content, {}, spec, 3, 1)
     assert sys.getrefcount(content) == before
     assert model.width == 3
+
+
+def test_importing_the_server_starts_no_threads() -> None:
+    count = "import os, classifier_inference.classifier; print(len(os.listdir('/proc/self/task')))"
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", count], env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout == "1\n"
