@@ -217,6 +217,16 @@ SAID = {"BucketNotFound": "The specified bucket does not exist"}
 STORE = {"mode": "External", "endpoint": "http://imageclassifier-minio:9000", "bucket": "mlflow", "secret": "keys"}
 
 
+def test_stores_that_an_object_names_by_address_and_secret_take_what_is_logged(sinks: Cluster, name: str) -> None:
+    external = {"tracking": TRACKING, "storage": {**STORE, "secret": MINIO}, "predictionLog": LOG}
+    sinks.apply(classifier(name, NAMESPACE, **external))
+    sinks.until("imageclassifiers", NAMESPACE, name, ready, within=90)
+    ids = predict(sinks, name, 2)
+    assert sorted(await_logged(sinks, NAMESPACE, name, ids)) == sorted(ids)
+    for kind in ("TrackingReady", "StorageReady"):
+        sinks.until("imageclassifiers", NAMESPACE, name, has(kind, "True", "Logging"), within=60)
+
+
 @pytest.mark.parametrize(
     ("spec", "keys", "kind", "reason"),
     [
