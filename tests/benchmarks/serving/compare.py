@@ -9,7 +9,9 @@ On a machine that does nothing else. Load and servers share it: what the load ta
 import argparse
 import asyncio
 import json
+import signal
 import statistics
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -183,6 +185,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6, help="how long each is measured in each round")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started, and stopped, is killed
     console = Console()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

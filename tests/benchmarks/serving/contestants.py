@@ -119,13 +119,20 @@ class HttpContestant(Contestant):
 
     def __init__(self, name: str, process: Process, url: str, target: Target, ready: str) -> None:
         self.name, self.processes, self.url, self.target = name, [process], url, target
-        while not _answers(f"{url}{ready}"):
-            process.require_alive()
-            if time.perf_counter() > process.began + START_SECONDS:
-                raise TimeoutError(f"{name} does not answer")
-            time.sleep(0.01)
+        try:
+            self._wait_for(process, f"{url}{ready}")
+        except BaseException:
+            process.kill()
+            raise
         process.note_ready()
         process.pause()
+
+    def _wait_for(self, process: Process, url: str) -> None:
+        while not _answers(url):
+            process.require_alive()
+            if time.perf_counter() > process.began + START_SECONDS:
+                raise TimeoutError(f"{self.name} does not answer")
+            time.sleep(0.01)
 
     def measure(self, clients: int, seconds: float) -> Measured:
         measured = asyncio.run(ask_from_clients(self.target, clients, seconds))
