@@ -94,7 +94,7 @@ def make_client(
     """
     from botocore import UNSIGNED
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, PartialCredentialsError
 
     config = Config(
         signature_version=UNSIGNED if credentials is ANONYMOUS else None,
@@ -117,6 +117,8 @@ def make_client(
             config=config,
             verify=ca_file,
         )
+    except PartialCredentialsError:
+        raise S3Error(Trouble.NO_CREDENTIALS, _NO_CREDENTIALS) from None
     except (ValueError, BotoCoreError) as error:
         raise S3Error(Trouble.REFUSED, _last_words(error)) from None
 

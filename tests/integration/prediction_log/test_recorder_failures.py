@@ -78,6 +78,7 @@ def test_a_run_that_was_made_twice_is_found_and_one_is_kept(recording: Recording
     ("keys", "reason", "message"),
     [
         ({"AWS_SECRET_ACCESS_KEY": "wrong"}, SinkReason.REFUSED, "SignatureDoesNotMatch: The request signature we"),
+        ({"AWS_SECRET_ACCESS_KEY": ""}, SinkReason.CREDENTIALS_MISSING, "the keys accessKeyId and secretAccessKey"),
         ({"AWS_ACCESS_KEY_ID": "nobody"}, SinkReason.REFUSED, "InvalidAccessKeyId: The Access Key Id you provided"),
         (
             {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"},
