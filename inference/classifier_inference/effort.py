@@ -57,7 +57,7 @@ def _judge_jpeg(jpeg: JpegHeader, limits: Limits) -> str | None:
 
 def _judge_png(content: bytes) -> str | None:
     start, count = 8, 0
-    while start + 8 <= len(content) and count <= MOST_CHUNKS:
+    while start + 8 <= len(content) and count <= MOST_CHUNKS and content[start + 4 : start + 8] != b"IEND":
         start += 12 + int.from_bytes(content[start : start + 4], "big")
         count += 1
     return f"over {MOST_CHUNKS} chunks" if count > MOST_CHUNKS else None

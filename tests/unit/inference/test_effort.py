@@ -33,6 +33,7 @@ def judge(content: bytes, limits: Limits = LIMITS) -> str | None:
         encode(PHOTO, "JPEG", icc_profile=b"a" * 2**20, exif=b"Exif\0\0" + b"a" * 60_000),
         encode(PHOTO, "MPO", save_all=True, append_images=[PHOTO] * 5),
         encode(PHOTO, "PNG"),
+        encode(PHOTO, "PNG") + bytes(1_000_000),
         encode(PHOTO.convert("P"), "GIF", comment=b"a" * 100_000),
         encode(PHOTO, "WEBP"),
         encode(PHOTO, "BMP"),
@@ -76,7 +77,7 @@ def test_bytes_that_only_look_like_scans_are_none() -> None:
     ("make", "most"),
     [
         (lambda count: b"\xff\xd8\xff" + b"\xe5\0\2\xff" * count + b"\xd9", MOST_SEGMENTS),
-        (lambda count: make_png(*[png_chunk(b"abCd")] * (count - 3)), MOST_CHUNKS),
+        (lambda count: make_png(*[png_chunk(b"abCd")] * (count - 2)), MOST_CHUNKS),
         (lambda count: make_gif((8, 8), (8, 8), b"\x21\xfe\0" * count), MOST_BLOCKS),
     ],
     ids=["jpeg", "png", "gif"],
