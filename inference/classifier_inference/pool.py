@@ -45,6 +45,11 @@ class Pool:
         return max(0, self._taken - self._kept - self._workers)
 
     @property
+    def is_busy(self) -> bool:
+        """Whether a call would have to wait now, if those whose place is kept came first."""
+        return self._taken > self._workers
+
+    @property
     def is_full(self) -> bool:
         """Whether a call would be refused now."""
         return self._taken >= self._workers + self._queue

@@ -8,10 +8,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from classifier_inference.amounts import AtLeast, Between, Duration, Quantity, Whole
+from classifier_inference.amounts import AtLeast, Between, Duration, Whole
 from classifier_inference.fields import Document, HeightWidth, Label, Name, Size, cel, cel_exactly_one, require_one
 from classifier_inference.images_spec import Images
 from classifier_inference.model_spec import Model
+from classifier_inference.runtime_spec import Runtime
 from classifier_inference.tracking_spec import PredictionLog, Storage, Tracking
 from classifier_inference.uri_fields import Uri
 
@@ -201,38 +202,6 @@ class SelfTest(Document):
     image: TestImage = Field(description="The image.")
     label: Label = Field(description="What the model has to say: its best class, or one over model.threshold.")
     min_score: float = Field(default=0, ge=0, le=1, description="The confidence it needs at least. Default: 0.")
-
-
-class Gpu(Document):
-    """What a pod asks the scheduler for when device is cuda."""
-
-    count: int = Field(default=1, ge=1, le=64, description="How many a pod. Default: 1.")
-    resource: str = Field(
-        default="nvidia.com/gpu",
-        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
-        max_length=316,
-        description="The extended resource: nvidia.com/gpu (default), or a MIG profile such as nvidia.com/mig-1g.10gb.",
-    )
-
-
-class Resources(Document):
-    """The server container's compute resources, as in a pod."""
-
-    requests: dict[str, Quantity] = Field(default_factory=dict, max_length=16, description="As in a container.")
-    limits: dict[str, Quantity] = Field(default_factory=dict, max_length=16, description="As in a container.")
-
-
-class Runtime(Document):
-    """The device that runs the model, and what it is given."""
-
-    device: Literal["cpu", "cuda"] = Field(
-        default="cpu", description="cuda: ready only when CUDA really runs the model. Default: cpu."
-    )
-    resources: Resources = Field(
-        default=Resources(),
-        description="The server container's. Default: requests of 100m CPU and 256Mi memory, and no limits.",
-    )
-    gpu: Gpu = Field(default=Gpu(), description="Used with device: cuda alone. Default: one nvidia.com/gpu.")
 
 
 _TRACKED = "has(self.tracking) && has(self.tracking.mode) && self.tracking.mode != 'None'"

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from classifier_inference import image_root
 from classifier_inference.api.body import ImageBytes, ImagePath, is_address, read_body, too_many_bytes
 from classifier_inference.api.bringing import Brought, bring_images
+from classifier_inference.api.leaving import run_while_asked
 from classifier_inference.api.problem import Kind, ProblemError
 from classifier_inference.classifier import Answer, LoadedClassifier
 from classifier_inference.decode import (
@@ -45,6 +46,8 @@ class Work:
     serving: Serving
     loaded: LoadedClassifier
     request_id: str
+    client_request_id: str | None
+    """The client's own, if it brought one."""
     read_seconds: float
     queued_seconds: float
     answers: list[Answer] = field(default_factory=list)
@@ -105,6 +108,7 @@ class Work:
         spec = self.loaded.spec
         return Answered(
             request_id=request_id,
+            client_request_id=self.client_request_id,
             model=RecordedModel(spec.model.version, self.loaded.sha256),
             device=spec.runtime.device,
             content=image.content if image is not None else None,
@@ -155,13 +159,14 @@ async def _answer_prediction(
         body = await read_body(request, limit_bytes, held)
         brought = await bring_images(serving, list_addresses(body), held, request.state.trace)
         read = time.perf_counter()
-        work = Work(serving, loaded, request.state.request_id, read - started, queued_seconds=0, brought=brought)
+        state = request.state
+        work = Work(serving, loaded, state.request_id, state.client_request_id, read - started, 0, brought=brought)
 
         def run() -> Response:
             work.queued_seconds = time.perf_counter() - read
             return respond(work, body)
 
-        response = await serving.pool.run(run, place)
+        response = await run_while_asked(serving.pool, run, place, request)
     if serving.log is not None:
         await asyncio.gather(*map(serving.log.spool.confirm, work.tickets))
     _observe(work, time.perf_counter() - started)

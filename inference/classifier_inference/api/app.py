@@ -10,7 +10,6 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.routing import Match
 from starlette.types import ASGIApp
 
 import classifier_inference
@@ -19,6 +18,7 @@ from classifier_inference.api.auth import AuthMiddleware, document_auth
 from classifier_inference.api.cors import allow_origins
 from classifier_inference.api.docs import add_docs
 from classifier_inference.api.hugging_face import TaskInput
+from classifier_inference.api.methods import MethodsMiddleware, list_methods
 from classifier_inference.api.middleware import RequestMiddleware, RootPathMiddleware
 from classifier_inference.api.open_inference_schemas import InferRequest
 from classifier_inference.api.problem import MEDIA_TYPE, Kind, ProblemError, render_problem
@@ -27,7 +27,6 @@ from classifier_inference.api.shortcut import Shortcut
 from classifier_inference.api.tracking_schemas import PredictionLogRequest
 from classifier_inference.serving import Serving
 
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _KINDS = {404: Kind.NO_SUCH_ROUTE, 405: Kind.METHOD_NOT_ALLOWED}
 
 _UNTYPED = (InferenceInput, InferRequest, PredictionLogRequest, Problem, TaskInput)
@@ -56,7 +55,8 @@ def make_app(serving: Serving, root_path: str = "", cors: Sequence[str] = ()) ->
     api.add_exception_handler(ClientDisconnect, _answer_nobody)
     api.add_exception_handler(Exception, _answer_failure)
     _document(api, has_keys=serving.api_keys is not None)
-    guarded = AuthMiddleware(Shortcut(api, v1.PREDICT_PATH, predict), serving)
+    methods = MethodsMiddleware(Shortcut(api, v1.PREDICT_PATH, predict), api.routes)
+    guarded = AuthMiddleware(methods, serving)
     routed = RootPathMiddleware(guarded, api.router, root_path)
     return RequestMiddleware(allow_origins(routed, cors), serving)
 
@@ -76,18 +76,12 @@ async def _answer_problem(request: Request, error: Exception) -> Response:
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
     kind = _KINDS.get(error.status_code, Kind.INTERNAL)
-    headers = {"Allow": _list_methods(request)} if kind is Kind.METHOD_NOT_ALLOWED else error.headers
+    headers = error.headers
+    if kind is Kind.METHOD_NOT_ALLOWED:
+        # What is mounted sees its own root.
+        scope = {**request.scope, "root_path": request.scope.get("app_root_path", request.scope["root_path"])}
+        headers = {"Allow": ", ".join(list_methods(request.app.routes, scope))}
     return _answer(request, ProblemError(kind, f"{request.method} {request.url.path}", headers))
-
-
-def _list_methods(request: Request) -> str:
-    """Return what the path takes, by all routes that it has: Starlette names the first one's alone."""
-    return ", ".join(method for method in _METHODS if _takes(request, method))
-
-
-def _takes(request: Request, method: str) -> bool:
-    scope = {**request.scope, "method": method}
-    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
 
 async def _answer_failure(request: Request, error: Exception) -> Response:

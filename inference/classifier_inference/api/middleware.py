@@ -12,9 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from classifier_inference.api.health import PROBE_PATHS
 from classifier_inference.api.problem import Kind, ProblemError
+from classifier_inference.request_id import parse_client_id
 from classifier_inference.serving import Serving
 from classifier_inference.trace_context import TraceContext, parse_traceparent
 
+OWN_ID_HEADER = "X-Classifier-Request-Id"
+"""The id that the server gave a request, where `X-Request-Id` echoes the client's own."""
 LINGER_SECONDS = 1.0
 PROGRESS_BYTES = 16 * 2**10
 """What has to come of a body in each span of `limits.bodyTimeout`: a phone's line brings more, a trickle doesn't."""
@@ -68,6 +71,8 @@ class _Exchange:
         self._request_id = serving.new_request_id()
         self._state = scope.setdefault("state", {})
         self._state["request_id"] = self._request_id
+        self._client_id = parse_client_id(scope["headers"])
+        self._state["client_request_id"] = self._client_id
         self._trace = _go_on(scope)
         self._state["trace"] = self._trace
         self._status: int | None = None
@@ -118,7 +123,9 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             headers = MutableHeaders(scope=message)
-            headers["X-Request-Id"] = self._request_id
+            headers["X-Request-Id"] = self._client_id or self._request_id
+            if self._client_id is not None:
+                headers[OWN_ID_HEADER] = self._request_id
             if self._trace is not None:
                 headers["traceparent"] = str(self._trace)
             if self._serving.draining or not self._body_read or _is_ambiguous(self._scope):
@@ -166,6 +173,8 @@ class _Exchange:
             fields = {"label": best[0].label, "confidence": round(best[0].confidence, 4)} if best else {"label": None}
         elif self._state.get("is_prediction"):
             fields = {"images": len(answers)}
+        if self._client_id is not None:
+            fields["client_request_id"] = self._client_id
         if self._trace is not None:
             fields |= {"trace_id": self._trace.trace_id, "span_id": self._trace.span_id}
         _log.info(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import State
 from starlette.responses import Response
 
 from classifier_inference.api.answering import admitted, read_image, require_loaded
@@ -78,7 +79,7 @@ def make_router(serving: Serving) -> APIRouter:
         with admitted(serving) as (_, held):
             # Base64 takes four bytes for three.
             body = await read_body(request, loaded.spec.limits.bytes * 4 // 3 + JSON_BYTES, held)
-            given = await run_in_threadpool(_read_given, serving, loaded, body, request_id)
+            given = await run_in_threadpool(_read_given, serving, loaded, body, request.state)
         run = await _ask(asked, given)
         return _render(
             MLflowLogResponse(
@@ -122,7 +123,7 @@ def _parse_request_id(text: str) -> uuid.UUID | None:
     return found if found.version == 7 else None
 
 
-def _read_given(serving: Serving, loaded: LoadedClassifier, body: bytes, request_id: str) -> Given:
+def _read_given(serving: Serving, loaded: LoadedClassifier, body: bytes, state: State) -> Given:
     """Return the prediction that a request holds, its image read. Raises ProblemError."""
     asked = parse_json(body, PredictionLogRequest)
     limit = loaded.spec.limits.bytes
@@ -133,7 +134,8 @@ def _read_given(serving: Serving, loaded: LoadedClassifier, body: bytes, request
     if found is None:
         raise ProblemError(Kind.NOT_AN_IMAGE, "the bytes are not those of one")
     return Given(
-        request_id=request_id,
+        request_id=state.request_id,
+        client_request_id=state.client_request_id,
         time=datetime.now(UTC),
         image=image,
         image_name=asked.artifact_name or PurePosixPath(asked.image_path or f"image.{found}").name,

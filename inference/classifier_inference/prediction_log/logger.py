@@ -35,6 +35,7 @@ class Answered:
     """What is known of a prediction when it has been made."""
 
     request_id: str
+    client_request_id: str | None
     model: RecordedModel
     device: str
     content: bytes | None
@@ -74,6 +75,7 @@ class PredictionLogger:
         name = answered.image_name
         return Record(
             request_id=answered.request_id,
+            client_request_id=answered.client_request_id,
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),
             classifier=self.origin.classifier,
             namespace=self.origin.namespace,

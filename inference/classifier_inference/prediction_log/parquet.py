@@ -19,6 +19,7 @@ _PREDICTION = pa.struct([("label", pa.string()), ("class_id", pa.int32()), ("con
 SCHEMA = pa.schema(
     [
         ("request_id", pa.string()),
+        ("client_request_id", pa.string()),
         ("time", pa.timestamp("ms", "UTC")),
         ("classifier", _TEXT),
         ("namespace", _TEXT),
@@ -67,6 +68,7 @@ def _build_row(record: Record, image_key: str) -> dict[str, Any]:
     where = record.image_ref
     return {
         "request_id": record.request_id,
+        "client_request_id": record.client_request_id,
         "time": datetime.fromisoformat(record.time),
         "classifier": record.classifier,
         "namespace": record.namespace,

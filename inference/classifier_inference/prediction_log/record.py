@@ -67,6 +67,8 @@ class Record:
     predictions: list[Prediction]
     """Best first."""
     milliseconds: RecordedMilliseconds
+    client_request_id: str | None = None
+    """The client's own id of the request, if it brought one."""
     image_ref: ImageRef | None = None
     """None in the spool, where the image comes after the record; known once the window is sealed."""
 

@@ -20,6 +20,7 @@ from classifier_inference.prediction_log.sinks.errors import SinkError
 from classifier_inference.prediction_log.summary import (
     FROM_SERVER,
     TAG_CLASSIFIER,
+    TAG_CLIENT_REQUEST,
     TAG_NAMESPACE,
     TAG_POD,
     TAG_REQUEST,
@@ -35,6 +36,7 @@ class Given:
     """A prediction that somebody wants logged."""
 
     request_id: str
+    client_request_id: str | None
     time: datetime
     image: bytes
     image_name: str
@@ -52,6 +54,7 @@ def log_given(mlflow: MlflowClient, artifacts: "ArtifactStore", experiment: str,
         TAG_POD: origin.pod,
         TAG_REQUEST: given.request_id,
         TAG_SOURCE: FROM_SERVER,
+        **({TAG_CLIENT_REQUEST: given.client_request_id} if given.client_request_id is not None else {}),
     }
     run = mlflow.create_run(mlflow.ensure_experiment(experiment), name, to_ms(given.time), tags)
     facts = {"image": given.image_name, "time": given.time.isoformat(), "request": given.request_id, **given.params}

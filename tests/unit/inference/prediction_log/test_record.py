@@ -2,10 +2,16 @@
 
 import json
 import uuid
+from dataclasses import replace
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from classifier_inference.prediction_log.parquet import write_parquet
 from classifier_inference.prediction_log.record import parse_record, read_milliseconds
+from classifier_inference.prediction_log.runs import render_request_tags
+from classifier_inference.prediction_log.summary import TAG_CLIENT_REQUEST
 from tests.unit.inference.prediction_log.records import make_line, make_record, new_id
 
 
@@ -16,6 +22,21 @@ def test_a_record_reads_back_from_its_line() -> None:
     assert line.count(b"\n") == 1
     assert parse_record(line) == make_record(request_id)
     assert json.loads(line)["image_ref"] is None
+
+
+def test_a_line_of_before_clients_had_ids_of_their_own_is_a_record() -> None:
+    request_id = new_id()
+    line = json.loads(make_line(request_id))
+    assert line.pop("client_request_id") is None
+    assert parse_record(json.dumps(line).encode()) == make_record(request_id)
+
+
+@pytest.mark.parametrize("own", [None, "order-17"])
+def test_a_client_s_own_id_is_in_the_table_and_among_a_prediction_s_tags(tmp_path: Path, own: str | None) -> None:
+    record = replace(make_record(new_id()), client_request_id=own)
+    write_parquet(tmp_path / "table", [record], "s3://bucket/images.tar")
+    assert pq.read_table(tmp_path / "table").column("client_request_id").to_pylist() == [own]
+    assert render_request_tags(record).get(TAG_CLIENT_REQUEST) == own
 
 
 def test_a_line_torn_anywhere_is_no_record() -> None:
