@@ -201,7 +201,8 @@ def ask_by_triton(server: Server, headers: dict[str, str]) -> str:
         tensor = triton.InferInput("image", [1], "BYTES")
         tensor.set_data_from_numpy(np.array([RED], object))
         wanted = triton.InferRequestedOutput("scores", class_count=1)
-        answer = client.infer("colours", [tensor], outputs=[wanted], headers=headers).as_numpy("scores")
+        # A copy: the client adds headers of its own to what it is given.
+        answer = client.infer("colours", [tensor], outputs=[wanted], headers={**headers}).as_numpy("scores")
         return str(answer.flat[0].decode().rpartition(":")[2])
 
 

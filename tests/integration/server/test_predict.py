@@ -148,12 +148,13 @@ def test_every_problem_is_documented_where_it_is_met(client: httpx2.Client) -> N
     predict, hub, infer = (schema["paths"][path]["post"] for path in (PREDICT, "/", INFER))
     tracking = [schema["paths"][LOG_PREDICTION]["post"], schema["paths"][RUN]["get"]]
     of_runs = {"not-tracked", "no-such-run", "tracking-refused", "tracking-away"}
-    of_no_route = {"no-such-route", "method-not-allowed"}
+    of_no_route = {"no-such-route", "method-not-allowed", "malformed-request"}
+    of_keys = {"unauthorized"}
     of_infer = {"no-such-model", "unsupported-encoding", "malformed-encoding"}
     of_forms = {"malformed-multipart", "too-many-images"}
     of_paths = {"image-root-unset", "no-such-image", "outside-image-root", "unusable-path"}
     of_paths |= {"address-not-allowed", "image-unreachable", "image-timeout"}
-    of_images = {kind.slug for kind in Kind} - of_runs - of_no_route - of_infer - of_forms - of_paths
+    of_images = {kind.slug for kind in Kind} - of_runs - of_no_route - of_keys - of_infer - of_forms - of_paths
     assert list_problems(predict) == of_images | of_forms | of_paths
     assert list_problems(hub) == of_images
     assert list_problems(infer) == of_images | of_infer | {"too-many-images"}
