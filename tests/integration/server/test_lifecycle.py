@@ -1,10 +1,9 @@
-"""How a server starts, drains and ends, and what it does while it is busy."""
+"""How a server starts, ends before it was ready, and what it does while it is busy."""
 
 import json
 import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +12,7 @@ import httpx2
 import pytest
 
 from tests.integration.server.conftest import Start
-from tests.integration.server.process import Server, free_port, read_answer
+from tests.integration.server.process import Server, free_port
 from tests.tiny_model import COLOURS, make_image
 
 PREDICT = "/api/v1/predict"
@@ -34,18 +33,6 @@ def loading(start: Start, silent_port: int) -> Server:
     server = start("--drain-seconds=60", model=model)
     server.wait_for('"event": "listening"')
     return server
-
-
-def wait_for_status(server: Server, path: str, status: int | None) -> None:
-    """Ask until the answer has the status; None waits until nothing is taken any more."""
-    found: int | None = -1
-    with server.client() as client:
-        while found != status:
-            assert server.process.poll() is None or status is None, "the server has ended"
-            try:
-                found = client.get(path, headers={"Connection": "close"}).status_code
-            except httpx2.TransportError:
-                found = None
 
 
 def test_while_the_model_loads_the_port_is_open_and_says_so(loading: Server) -> None:
@@ -76,55 +63,6 @@ def test_while_the_model_loads_the_open_inference_protocol_says_so(loading: Serv
 def test_a_server_that_never_was_ready_ends_without_draining(loading: Server, number: signal.Signals) -> None:
     loading.send(number)
     assert loading.end() == 0
-
-
-def test_sigterm_drains_then_ends_well(start: Start) -> None:
-    server = start("--drain-seconds=2").wait_until_ready()
-    with server.client() as client:
-        assert "Connection" not in client.post(PREDICT, content=make_image("blue")).headers
-        server.send(signal.SIGTERM)
-        sent = time.monotonic()
-        wait_for_status(server, "/readyz", 503)
-        answer = client.post(PREDICT, content=make_image("blue"))
-        assert answer.json()["predictions"][0]["label"] == "blue"
-        assert answer.headers["Connection"] == "close"
-        assert client.get("/healthz").status_code == 200
-        health = client.get("/api/v1/health")
-        assert (health.status_code, health.json()["status"]) == (200, "draining")
-    assert server.end() == 0
-    assert time.monotonic() - sent >= 2
-    assert "Traceback" not in server.text
-
-
-def test_what_is_in_flight_when_the_drain_ends_is_answered(start: Start) -> None:
-    server = start("--drain-seconds=0").wait_until_ready()
-    image = make_image("blue")
-    with server.connect() as connection:
-        head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(image)}\r\n\r\n"
-        connection.sendall(head.encode() + image[:10])
-        with server.client() as client:
-            while "classifier_requests_in_flight 1.0" not in client.get("/metrics").text:
-                pass
-        server.send(signal.SIGTERM)
-        wait_for_status(server, "/healthz", None)
-        connection.sendall(image[10:])
-        status, _, body = read_answer(connection)
-    assert (status, json.loads(body)["predictions"][0]["label"]) == (200, "blue")
-    assert server.end() == 0
-
-
-def test_ctrl_c_ends_without_draining(start: Start) -> None:
-    server = start("--drain-seconds=600").wait_until_ready()
-    server.send(signal.SIGINT)
-    assert server.end() == 0
-
-
-def test_a_second_signal_cuts_the_drain_short(start: Start) -> None:
-    server = start("--drain-seconds=600").wait_until_ready()
-    server.send(signal.SIGTERM)
-    wait_for_status(server, "/readyz", 503)
-    server.send(signal.SIGTERM)
-    assert server.end() == 0
 
 
 def test_a_port_that_is_taken_is_said_in_one_line(start: Start) -> None:
