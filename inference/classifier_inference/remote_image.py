@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
@@ -72,7 +72,7 @@ class RemoteImages:
         deadline = time.monotonic() + SECONDS
         with _explained(deadline):
             if address.startswith("s3://"):
-                with self._open_object(address) as (size, chunks):
+                with self._open_object(address, deadline) as (size, chunks):
                     return self._read(size, chunks, grow, deadline)
             for _ in range(REDIRECTS + 1):
                 with self._ask(address, headers, deadline) as response:
@@ -93,18 +93,19 @@ class RemoteImages:
         _judge_time(deadline)
         target = httpx2.URL(url).copy_with(host=ip, fragment=None)
         with (
-            _Cutter(deadline) as cutter,
+            closing(_Line()) as line,
+            _cutting(deadline, line.cut),
             self._client.stream(
                 "GET",
                 target,
                 headers={**headers, "Host": parsed.netloc},
-                extensions={"sni_hostname": host, "trace": cutter.follow},
+                extensions={"sni_hostname": host, "trace": line.follow},
             ) as response,
         ):
             yield response
 
     @contextmanager
-    def _open_object(self, address: str) -> Iterator[tuple[int, Iterator[bytes]]]:
+    def _open_object(self, address: str, deadline: float) -> Iterator[tuple[int, Iterator[bytes]]]:
         try:
             found = parse_uri(address)
         except ValueError as error:
@@ -114,7 +115,8 @@ class RemoteImages:
             raise NotAllowedError(f"images.allow doesn't have s3://{found.bucket}")
         with s3.explained():
             answer = self._store.get_object(Bucket=found.bucket, Key=found.key)
-            with closing(answer["Body"]) as body:
+            body = answer["Body"]
+            with body as connection, _cutting(deadline, connection.shutdown):
                 yield answer["ContentLength"], body.iter_chunks(CHUNK_BYTES)
 
     @cached_property
@@ -140,28 +142,12 @@ class RemoteImages:
         return bytes(content)
 
 
-class _Cutter:
-    """Cuts a connection off at its deadline, whatever is read from it then.
+class _Line:
+    """The connection that a request has."""
 
-    The client's timeouts begin anew with every byte that comes, in the handshake and the headers too.
-    """
-
-    def __init__(self, deadline: float) -> None:
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._line: socket.socket | None = None
-        self._timer = threading.Timer(max(0.0, deadline - time.monotonic()), self._cut)
-        self._timer.daemon = True
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        with self._lock:
-            if self._line is not None:
-                self._line.close()
-            self._line = None
+        self._socket: socket.socket | None = None
 
     def follow(self, event: str, info: Mapping[str, Any]) -> None:
         """Note the connection that the client has made; it calls this."""
@@ -169,13 +155,37 @@ class _Cutter:
             made = info["return_value"].get_extra_info("socket")
             with self._lock:
                 # A descriptor of our own: TLS takes the client's away.
-                self._line = made.dup()
+                self._socket = made.dup()
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
+        """Have whoever reads from it read no more."""
         with self._lock:
-            if self._line is not None:
-                with suppress(OSError):
-                    self._line.shutdown(socket.SHUT_RDWR)
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Forget it."""
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+            self._socket = None
+
+
+@contextmanager
+def _cutting(deadline: float, cut: Callable[[], None]) -> Iterator[None]:
+    """Cut a connection at the deadline: clients' own timeouts begin anew with every byte that comes."""
+
+    def cut_what_is_left() -> None:
+        with suppress(OSError, ValueError, RuntimeError):  # closed at the last moment
+            cut()
+
+    timer = threading.Timer(max(0.0, deadline - time.monotonic()), cut_what_is_left)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _join(address: str, location: str) -> str:

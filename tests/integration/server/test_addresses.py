@@ -47,6 +47,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServer]
             "/trickling-body": trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", b"x"),
             "/trickling-chunks": trickle(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
             "/trickling-headers": trickle(b"HTTP/1.1 200 OK\r\n", b"a: b\r\n"),
+            "/photos/trickling.png": trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", b"x"),
             "/stalls": stall,
         }
         yield server
@@ -204,6 +205,17 @@ def test_who_sends_a_little_at_a_time_is_cut_off(fetching: Server, elsewhere: Ht
     with fetching.client() as client:
         results = client.post(PREDICT, json={"image_paths": paths}, timeout=60).json()["results"]
     assert [result["type"].rpartition("/")[2] for result in results] == ["image-timeout"] * 3
+
+
+def test_a_store_that_sends_a_little_at_a_time_is_cut_off(tmp_path: Path, elsewhere: HttpsServer) -> None:
+    document = write_document(tmp_path, images={"allow": ["s3://photos"], "s3": {"endpoint": elsewhere.url}})
+    server = Server(document, CLASSIFIER_CA_FILE=str(elsewhere.ca_file)).wait_until_ready()
+    try:
+        with server.client() as client:
+            answer = client.post(PREDICT, json={"image_path": "s3://photos/trickling.png"}, timeout=60)
+        assert name_problem(answer) == (504, "image-timeout")
+    finally:
+        server.kill()
 
 
 def test_several_are_answered_one_by_one(fetching: Server, elsewhere: HttpsServer) -> None:
