@@ -26,7 +26,7 @@ from classifier_inference.api.tracking_schemas import (
 from classifier_inference.classifier import LoadedClassifier
 from classifier_inference.image_header import sniff_format
 from classifier_inference.prediction_log import lookup
-from classifier_inference.prediction_log.lookup import Found
+from classifier_inference.prediction_log.lookup import Found, Waiting
 from classifier_inference.prediction_log.mlflow_client import MlflowClient
 from classifier_inference.prediction_log.mlflow_data import Run
 from classifier_inference.prediction_log.single import Given, log_given
@@ -190,14 +190,14 @@ async def _find_request(tracker: Tracker, window_seconds: float, request_id: uui
             return None
         return lookup.find_request(mlflow, artifacts, experiment, window_seconds, request_id)
 
-    def find_waiting() -> dict[str, Any] | None:
-        record = lookup.find_in_spool(settings.spool, request_id) if settings.spool is not None else None
-        return asdict(record) if record is not None else None
+    def find_waiting() -> Waiting | None:
+        return lookup.find_in_spool(settings.spool, request_id) if settings.spool is not None else None
 
     try:
         waiting = await tracker.run(find_waiting, SPOOL_SECONDS)
         if waiting is not None:
-            return MLflowRunResponse(state="pending", prediction=waiting)
+            record = asdict(waiting.record) if waiting.record is not None else None
+            return MLflowRunResponse(state="pending", prediction=record)
         found = await tracker.ask(find)
     except SinkError as error:
         raise _explain(error) from None

@@ -107,7 +107,7 @@ class MLflowRunResponse(BaseModel):
     """A run, or where the prediction of a request id is."""
 
     state: Literal["logged", "pending"] = Field(
-        description="pending: answered, and in the spool; it has no run yet, and the fields below are empty."
+        description="pending: answered, and in the spool or nearly; it has no run yet, and the fields below are empty."
     )
     run_id: str | None = None
     status: str | None = Field(default=None, description="MLflow's: RUNNING, FINISHED, FAILED and so on.")
@@ -118,5 +118,6 @@ class MLflowRunResponse(BaseModel):
     tags: dict[str, str] = {}
     artifacts: list[RunArtifact] | None = Field(default=[], description="Null where MLflow can't list them.")
     prediction: dict[str, Any] | None = Field(
-        default=None, description="Asked by request id: its record, or its row in the window's Parquet file."
+        default=None,
+        description="Asked by request id: its record, where the disk has it, or its row in the window's Parquet file.",
     )

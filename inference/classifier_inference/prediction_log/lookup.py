@@ -3,17 +3,17 @@
 A request id is a UUIDv7 and holds its time, which says in which windows its record can be.
 """
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from classifier_inference.prediction_log.counters import read_counts
 from classifier_inference.prediction_log.mlflow_client import MlflowClient
 from classifier_inference.prediction_log.mlflow_data import FINISHED, Artifact, Run
 from classifier_inference.prediction_log.record import Record, parse_record, read_milliseconds
-from classifier_inference.prediction_log.segments import list_folders, list_open, list_sealed
+from classifier_inference.prediction_log.segments import COUNTERS, list_folders, list_open, list_sealed
 from classifier_inference.prediction_log.sinks.errors import RefusedError, SinkError
 from classifier_inference.prediction_log.summary import TAG_REQUEST, TAG_WINDOW
 
@@ -40,17 +40,46 @@ class Found:
     row: dict[str, Any] | None = None
 
 
-def find_in_spool(spool: Path, request_id: UUID) -> Record | None:
-    """Return the record of a request that was not shipped yet, whichever server of this spool answered it."""
-    wanted = str(request_id).encode()
-    for folder in list_folders(spool):
-        paths = [*list_open(folder), *(window.records for window in list_sealed(folder))]
-        for path in (path for path in paths if _may_hold(path, read_milliseconds(request_id))):
-            # The recorder deletes what it has shipped, while we read.
-            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-                for line in file:
-                    if wanted in line and (record := parse_record(line)) and record.request_id == str(request_id):
-                        return record
+@dataclass(frozen=True)
+class Waiting:
+    """A prediction that was not shipped yet."""
+
+    record: Record | None
+    """None while the disk has not taken it."""
+
+
+def find_in_spool(spool: Path, request_id: UUID) -> Waiting | None:
+    """Return what a request waits as that was not shipped yet, whichever server of this spool answered it."""
+    # Before the records are read: the disk may take it meanwhile.
+    doubted = any(request_id in read_counts(folder / COUNTERS).in_doubt for folder in list_folders(spool))
+    record = _find_record(spool, request_id)
+    return Waiting(record) if record is not None or doubted else None
+
+
+def _find_record(spool: Path, request_id: UUID) -> Record | None:
+    while True:
+        try:
+            return next(
+                (found for path in _list_records(spool, request_id) if (found := _read(path, request_id))), None
+            )
+        except FileNotFoundError:
+            # Sealed since it was listed, under another name, or shipped and deleted: what is there now tells.
+            continue
+
+
+def _list_records(spool: Path, request_id: UUID) -> list[Path]:
+    folders = list_folders(spool)
+    opened = [path for folder in folders for path in list_open(folder)]
+    sealed = [window.records for folder in folders for window in list_sealed(folder)]
+    return [path for path in (*opened, *sealed) if _may_hold(path, read_milliseconds(request_id))]
+
+
+def _read(path: Path, request_id: UUID) -> Record | None:
+    wanted = str(request_id)
+    with path.open("rb") as file:
+        for line in file:
+            if wanted.encode() in line and (record := parse_record(line)) and record.request_id == wanted:
+                return record
     return None
 
 

@@ -6,7 +6,6 @@ import shutil
 import socket
 import sqlite3
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,20 +92,14 @@ def count_logged(checkout: Path) -> int:
     return int(count)
 
 
-def test_starts_within_10_seconds_once_all_is_installed(checkout: Path, port: int) -> None:
-    """A machine that does other things too gets three tries."""
-    assert any(start_seconds(checkout, port) < 10 for _ in range(3))
-
-
-def start_seconds(checkout: Path, port: int) -> float:
-    """Return how long it takes to start. Ctrl-C, before MLflow answers, ends it all the same."""
-    with make_run(checkout, port) as terminal:
-        started = time.monotonic()
-        terminal.expect("Serving until Ctrl-C")
-        seconds = time.monotonic() - started
-        terminal.sendintr()
-        terminal.expect("status=0", timeout=30)
-    return seconds
+def test_starts_again_without_installing_anything(checkout: Path, port: int) -> None:
+    for _ in range(2):  # whatever has run in this checkout before
+        with make_run(checkout, port) as terminal:
+            terminal.expect("Serving until Ctrl-C")
+            said = str(terminal.before)
+            terminal.sendintr()  # before MLflow answers: that ends all of it too
+            terminal.expect("status=0", timeout=30)
+    assert not re.search("Making|Installing", said)
 
 
 def test_says_that_its_port_is_taken(checkout: Path) -> None:
