@@ -21,6 +21,7 @@ from classifier_inference.prediction_log.unsure import Unsure
 from classifier_inference.spec import Preprocess
 from tests.integration.prediction_log.windows import make_record
 
+LATENCIES = ("mean", "p50", "p90", "p99")
 PAGE = Path(__file__).resolve().parents[4] / "docs/prediction-log.md"
 
 
@@ -87,6 +88,15 @@ def test_labels_beyond_the_most_frequent_are_added_up() -> None:
     shares = {key: value for key, value in summary.render_metrics().items() if key.startswith("label/")}
     assert len(shares) == MOST_LABELS + 1
     assert shares["label/other"] == 0.5
+
+
+def test_predictions_of_no_label_are_counted_and_have_no_share() -> None:
+    summary = Summary()
+    summary.add(make_record(0, labels=[]))
+    assert summary.render_metrics().keys() == {"count", "images", *(f"latency_ms/{key}" for key in LATENCIES)}
+    summary.add(make_record(1, labels=["a"]))
+    metrics = summary.render_metrics()
+    assert (metrics["count"], metrics["label/a"], metrics["confidence/mean"]) == (2, 1, 0.75)
 
 
 def test_preprocessing_is_told_with_its_defaults() -> None:
