@@ -42,13 +42,16 @@ class Cluster:
         """Run helm on this cluster and return its output."""
         return run("helm", "--kube-context", self.context, *arguments)
 
-    def load_images(self, *references: str) -> list[str]:
-        """Copy images of this machine to the nodes that lack them, or have others of that name; return which."""
-        nodes = run("kind", "get", "nodes", "--name", self.name).split()
+    def load_images(self, *references: str, nodes: list[str] | None = None) -> list[str]:
+        """Copy images of this machine to the nodes that lack them, or have others of that name; return which.
+
+        `nodes`: None means all.
+        """
+        nodes = nodes or run("kind", "get", "nodes", "--name", self.name).split()
         wanted = {reference: image_id(reference) for reference in references}
         missing = [name for name, digest in wanted.items() if not all(_has(node, name, digest) for node in nodes)]
         if missing:
-            run("kind", "load", "docker-image", "--name", self.name, *missing)
+            run("kind", "load", "docker-image", "--name", self.name, "--nodes", ",".join(nodes), *missing)
         for node in nodes:
             for name in missing:
                 _ctr(node, "label", _full(name), f"{ID_LABEL}={wanted[name]}")

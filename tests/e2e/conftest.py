@@ -57,7 +57,8 @@ def kind_cluster(folder: Path, images_folder: Path) -> Iterator[tuple[Cluster, I
         pytest.fail("the end-to-end tests need docker and kind")
     made = environment.create_cluster(folder)
     try:
-        built = environment.load_images(made, images_folder)
+        built = environment.build_images(images_folder)
+        environment.load_images(made, built)
         made.install_traefik()
         with environment.connect(folder) as cluster:
             yield cluster, built

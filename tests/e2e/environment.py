@@ -85,8 +85,8 @@ def connect(folder: Path) -> Iterator[Cluster]:
         yield cluster
 
 
-def load_images(made: kind.Cluster, folder: Path) -> Images:
-    """Build the images and load them. The gpu image is the cpu one under another name: the node pretends too."""
+def build_images(folder: Path) -> Images:
+    """Build the images. The gpu image is the cpu one under another name: the node pretends too."""
     server = images.build_pinned(images.SERVER_CPU)
     built = Images(
         operator=images.build_pinned(images.OPERATOR),
@@ -102,18 +102,22 @@ def load_images(made: kind.Cluster, folder: Path) -> Images:
     classifiers.write_image_context(folder)
     run("docker", "build", "--build-arg", f"SAMPLE={built.sample}", "-t", classifiers.TINY_IMAGE,
         "-f", str(HERE / "Dockerfile.tiny"), str(folder))  # fmt: skip
+    return built
+
+
+def load_images(made: kind.Cluster, built: Images) -> None:
+    """Load the images; onto the node that only what asks for a GPU may use, no others than that needs."""
+    made.load_images(built.gpu, classifiers.TINY_IMAGE)
     made.load_images(
         built.operator,
         built.server,
-        built.gpu,
         built.next_server,
         built.sample,
         built.mlflow,
         images.MINIO_REFERENCE,
-        classifiers.TINY_IMAGE,
         PROMETHEUS_IMAGE,
+        nodes=[NODE],
     )
-    return built
 
 
 def chart_values(built: Images, authority: Authority) -> list[str]:

@@ -18,6 +18,7 @@ from tools.images import MINIO_REFERENCE
 
 NAMESPACE = "outage"
 SECONDS = 180
+STARTED_WITHIN = 180
 OFTEN, ALWAYS = 0.5, 1.0
 
 
@@ -40,7 +41,7 @@ class Outage:
         self.cluster.apply(*(self._object(n) for n in range(8)))
         for n in range(8):
             said = has("Ready", "False", "ScaledToZero") if n else ready
-            self.cluster.until("imageclassifiers", NAMESPACE, f"c{n}", said)
+            self.cluster.until("imageclassifiers", NAMESPACE, f"c{n}", said, within=STARTED_WITHIN)
         self._story.start()
 
     def join(self) -> None:
