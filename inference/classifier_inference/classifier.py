@@ -29,6 +29,8 @@ class Answer:
 
     predictions: list[Prediction]
     source: Source
+    started: float
+    """When decoding began, by time.perf_counter; inference followed it."""
     decode_seconds: float
     infer_seconds: float
     outputs: NDArray[np.float64]
@@ -88,8 +90,8 @@ class LoadedClassifier:
         height, width = self.spec.preprocess.output_size
         source = Source("tensor", (width, height))
         return [
-            Answer(self._name_best(row), source, 0, each, given, row)
-            for given, row in zip(outputs, scores, strict=True)
+            Answer(self._name_best(row), source, started + index * each, 0, each, given, row)
+            for index, (given, row) in enumerate(zip(outputs, scores, strict=True))
         ]
 
     def _answer(self, pixels: NDArray[np.uint8], source: Source, started: float) -> Answer:
@@ -98,7 +100,8 @@ class LoadedClassifier:
         (outputs,) = self.model.infer(values)
         scores = self.model.activate(outputs)
         inferred = time.perf_counter()
-        return Answer(self._name_best(scores), source, decoded - started, inferred - decoded, outputs, scores)
+        best = self._name_best(scores)
+        return Answer(best, source, started, decoded - started, inferred - decoded, outputs, scores)
 
     def _name_best(self, scores: NDArray[np.float64]) -> list[Prediction]:
         threshold = self.spec.model.threshold

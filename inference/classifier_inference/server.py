@@ -30,6 +30,7 @@ from classifier_inference.serving import Fetcher, Serving
 from classifier_inference.settings import Settings
 from classifier_inference.spec import Classifier
 from classifier_inference.termination_log import StartError, write_termination
+from classifier_inference.tracing import Identity, open_spans
 
 KEEP_ALIVE_SECONDS = 120
 """Longer than ingress controllers keep idle connections, so that it is they who close them: none is reused too late."""
@@ -39,6 +40,9 @@ FINISH_SECONDS = 20
 
 SPOOL_SECONDS = 5
 """How long the spool may take to write what waits. What it has not sealed by then, the recorder seals."""
+
+SPANS_SECONDS = 3
+"""How long the last spans may take to be exported, beside the spool."""
 
 FETCH_THREADS = 8
 """Images that are brought from elsewhere at once."""
@@ -106,6 +110,7 @@ def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], 
         api_keys=api_keys,
         log=log,
         tracking=describe_tracking(classifier, settings.spool, settings.pod, settings.namespace, settings.ca_file),
+        spans=open_spans(os.environ, Identity(classifier.name, settings.namespace, settings.pod)),
     )
     config = uvicorn.Config(
         make_app(serving, settings.root_path, settings.cors),
@@ -125,8 +130,11 @@ def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], 
     try:
         return asyncio.run(_serve(server, serving, lambda: load(THREADS_AN_IMAGE), settings))
     finally:
+        closing = serving.spans.begin_closing() if serving.spans is not None else None
         if log is not None and not log.spool.close(SPOOL_SECONDS):
             _log.warning("the spool is left as it is: its disk is too slow", folder=str(log.spool.folder))
+        if closing is not None:
+            closing.join(SPANS_SECONDS)
 
 
 def _make_fetcher(classifier: Classifier, ca_file: Path | None) -> Fetcher | None:

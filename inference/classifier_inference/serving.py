@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from classifier_inference.api_keys import ApiKeys
 from classifier_inference.classifier import LoadedClassifier
@@ -14,6 +15,9 @@ from classifier_inference.prediction_log.metrics import LogCollector
 from classifier_inference.prediction_log.open import TrackingSettings
 from classifier_inference.remote_image import RemoteImages
 from classifier_inference.spec import Classifier
+
+if TYPE_CHECKING:
+    from classifier_inference.api.spans import Spans
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Serving:
     """Where runs are; None where there is no tracking."""
     api_keys: ApiKeys | None = None
     """What opens it; None where no key is asked for."""
+    spans: "Spans | None" = None
+    """What exports spans; None where no endpoint is named for them."""
     metrics: Metrics = field(default_factory=Metrics)
     loaded: LoadedClassifier | None = None
     """What is served; None while it is being loaded."""

@@ -19,6 +19,7 @@ from classifier_inference.api.body import ImageBytes, ImagePath, is_address, rea
 from classifier_inference.api.bringing import Brought, bring_images
 from classifier_inference.api.leaving import run_while_asked
 from classifier_inference.api.problem import Kind, ProblemError
+from classifier_inference.api.stages import Stages
 from classifier_inference.classifier import Answer, LoadedClassifier
 from classifier_inference.decode import (
     ImageError,
@@ -48,8 +49,7 @@ class Work:
     request_id: str
     client_request_id: str | None
     """The client's own, if it brought one."""
-    read_seconds: float
-    queued_seconds: float
+    stages: Stages
     answers: list[Answer] = field(default_factory=list)
     """What the request is answered with, image by image."""
     brought: Brought = field(default_factory=dict)
@@ -117,8 +117,8 @@ class Work:
             image_size=answer.source.size,
             predictions=answer.predictions,
             milliseconds=RecordedMilliseconds(
-                read=to_milliseconds(self.read_seconds),
-                queue=to_milliseconds(self.queued_seconds),
+                read=to_milliseconds(self.stages.read_seconds),
+                queue=to_milliseconds(self.stages.queued_seconds),
                 decode=to_milliseconds(answer.decode_seconds),
                 infer=to_milliseconds(answer.infer_seconds),
             ),
@@ -160,10 +160,11 @@ async def _answer_prediction(
         brought = await bring_images(serving, list_addresses(body), held, request.state.trace)
         read = time.perf_counter()
         state = request.state
-        work = Work(serving, loaded, state.request_id, state.client_request_id, read - started, 0, brought=brought)
+        state.stages = stages = Stages(started, read - started)
+        work = Work(serving, loaded, state.request_id, state.client_request_id, stages, brought=brought)
 
         def run() -> Response:
-            work.queued_seconds = time.perf_counter() - read
+            stages.queued_seconds = time.perf_counter() - read
             return respond(work, body)
 
         response = await run_while_asked(serving.pool, run, place, request)
@@ -240,7 +241,7 @@ def to_milliseconds(seconds: float) -> float:
 def _observe(work: Work, total: float) -> None:
     """Count a request's seconds by stage: those of decoding and of the model once an image."""
     metrics = work.serving.metrics
-    metrics.observe_seconds(read=work.read_seconds, queue=work.queued_seconds, total=total)
+    metrics.observe_seconds(read=work.stages.read_seconds, queue=work.stages.queued_seconds, total=total)
     for answer in work.answers:
         metrics.observe_seconds(decode=answer.decode_seconds, infer=answer.infer_seconds)
         metrics.observe_image(answer.source.format, answer.source.size)

@@ -73,7 +73,10 @@ class _Exchange:
         self._state["request_id"] = self._request_id
         self._client_id = parse_client_id(scope["headers"])
         self._state["client_request_id"] = self._client_id
-        self._trace = _go_on(scope)
+        given = parse_traceparent(scope["headers"])
+        self._is_probe = scope["path"].endswith(tuple(PROBE_PATHS))
+        self._span = serving.spans.begin(given) if serving.spans is not None and not self._is_probe else None
+        self._trace = self._span.context if self._span is not None else _go_on(given)
         self._state["trace"] = self._trace
         self._status: int | None = None
         self._body_read = not _has_body(scope)
@@ -81,14 +84,15 @@ class _Exchange:
         self._owed_bytes = 0
 
     async def run(self) -> None:
-        path = self._scope["path"]
         started = time.perf_counter()
         try:
             await self._answer()
         finally:
             if self._state.get("is_prediction"):
                 self._count()
-            if not path.endswith(tuple(PROBE_PATHS)):
+            if self._span is not None and self._serving.spans is not None:
+                self._serving.spans.end(self._span, self._scope, self._status)
+            if not self._is_probe:
                 self._write_line(time.perf_counter() - started)
 
     async def _answer(self) -> None:
@@ -188,9 +192,8 @@ class _Exchange:
         )
 
 
-def _go_on(scope: Scope) -> TraceContext | None:
+def _go_on(given: TraceContext | None) -> TraceContext | None:
     """Return the context of our span in the trace that the request belongs to, if it says so."""
-    given = parse_traceparent(scope["headers"])
     return given.go_on(os.urandom(8)) if given is not None else None
 
 

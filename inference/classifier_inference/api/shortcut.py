@@ -26,10 +26,17 @@ class Shortcut:
         self._handler = handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        if scope["type"] != "http" or scope["method"] != "POST" or self._find_path(scope) != self._path:
+        """Handle one request; leaves in its state as `route` which one it took, None for none."""
+        if scope["type"] != "http":
             await self._api(scope, receive, send)
             return
+        if scope["method"] != "POST" or self._find_path(scope) != self._path:
+            try:
+                await self._api(scope, receive, send)
+            finally:
+                scope["state"]["route"] = _read_route(scope)
+            return
+        scope["state"]["route"] = self._path
         request = Request(scope, receive, send)
         try:
             response = await self._handler(request)
@@ -52,3 +59,10 @@ class Shortcut:
         answer = cast("Callable[[Request, Exception], Awaitable[Response]]", handlers[kind])
         response = await answer(request, error)
         return response, kind is not Exception
+
+
+def _read_route(scope: Scope) -> str | None:
+    """Return the path of the route that a request took, with the prefixes that it was included under."""
+    # `route` is what was included, without them.
+    route = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    return getattr(route, "path_format", None) or None

@@ -143,7 +143,7 @@ def _render_answer(work: Work, answer: Answer, request_id: str) -> dict[str, Any
         "model": {"name": loaded.name, "version": loaded.spec.model.version, "sha256": loaded.sha256},
         "milliseconds": {
             "decode": to_milliseconds(answer.decode_seconds),
-            "queue": to_milliseconds(work.queued_seconds),
+            "queue": to_milliseconds(work.stages.queued_seconds),
             "infer": to_milliseconds(answer.infer_seconds),
         },
     }
