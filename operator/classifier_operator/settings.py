@@ -2,11 +2,22 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Json
+
+from classifier_operator.spec import RESERVED_ENV
 
 PREFIX = "OPERATOR_"
+
+
+def _leave_ours_alone(name: str) -> str:
+    if name.startswith(RESERVED_ENV):
+        raise ValueError(f"{name} is set by the operator")
+    return name
+
+
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), AfterValidator(_leave_ours_alone)]
 
 
 class Settings(BaseModel):
@@ -19,6 +30,9 @@ class Settings(BaseModel):
     server_image_gpu: str = Field(description="The server's image for device cuda.")
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
         default="IfNotPresent", description="The pull policy of the server's image."
+    )
+    server_env: Json[dict[VariableName, str]] = Field(
+        default={}, description="Environment variables of new revisions' servers and fetch, as JSON."
     )
     mlflow_image: str = Field(description="The image of the MLflow servers that objects share.")
     mlflow_volume: str = Field(default="5Gi", description="The size of a new MLflow's volume, for its database.")

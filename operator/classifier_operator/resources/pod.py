@@ -131,13 +131,13 @@ def _build_copy(name: str, address: ImageUri) -> dict[str, Any]:
 
 def _build_fetch(classifier: ImageClassifier, settings: Settings, ca_bundle: str | None) -> dict[str, Any]:
     credentials = build_credentials_env(classifier) if _is_in_stores(classifier) else []
-    ours = {variable["name"] for variable in credentials}
-    passed = [variable.model_dump() for variable in classifier.spec.pod.env if variable.name not in ours]
+    passed = [variable.model_dump() for variable in classifier.spec.pod.env]
+    env = _merge_env(_build_default_env(settings), passed, credentials, _build_ca_env(ca_bundle))
     return {
         "name": "fetch",
         **_build_image(classifier, settings),
         "args": ["fetch", f"{SPEC_DIR}/{DOCUMENT_KEY}", "--to", MODEL_DIR],
-        **({"env": env} if (env := [*passed, *credentials, *_build_ca_env(ca_bundle)]) else {}),
+        **({"env": env} if env else {}),
         "securityContext": restricted.CONTAINER,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
@@ -146,6 +146,15 @@ def _build_fetch(classifier: ImageClassifier, settings: Settings, ca_bundle: str
             restricted.TMP_MOUNT,
         ],
     }
+
+
+def _build_default_env(settings: Settings) -> list[dict[str, Any]]:
+    return [{"name": name, "value": value} for name, value in sorted(settings.server_env.items())]
+
+
+def _merge_env(*parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return all variables, each once: as the last part that names it has it."""
+    return list({variable["name"]: variable for part in parts for variable in part}.values())
 
 
 def _build_images_env(classifier: ImageClassifier, ca_bundle: str | None) -> list[dict[str, Any]]:
@@ -167,6 +176,15 @@ def _build_ca_env(ca_bundle: str | None) -> list[dict[str, Any]]:
 
 def _build_server(classifier: ImageClassifier, settings: Settings, ca_bundle: str | None) -> dict[str, Any]:
     root_path, cors = build_root_path(classifier), classifier.spec.route.cors
+    ours = [
+        {"name": "CLASSIFIER_PORT", "value": str(HTTP_PORT)},
+        {"name": "CLASSIFIER_DRAIN_SECONDS", "value": str(DRAIN_SECONDS)},
+        *([{"name": "CLASSIFIER_ROOT_PATH", "value": root_path}] if root_path else []),
+        *([{"name": "CLASSIFIER_CORS", "value": ",".join(cors)}] if cors else []),
+        *([{"name": "CLASSIFIER_API_KEYS", "value": API_KEYS_DIR}] if classifier.spec.auth else []),
+        *(build_log_env(classifier) if classifier.logs else []),
+        *_build_images_env(classifier, ca_bundle),
+    ]
     return {
         "name": "server",
         **_build_image(classifier, settings),
@@ -174,16 +192,7 @@ def _build_server(classifier: ImageClassifier, settings: Settings, ca_bundle: st
             *("serve", f"{SPEC_DIR}/{DOCUMENT_KEY}", "--files", MODEL_DIR),
             *(("--spool", SPOOL_DIR) if classifier.logs else ()),
         ],
-        "env": [
-            *build_passed_env(classifier),
-            {"name": "CLASSIFIER_PORT", "value": str(HTTP_PORT)},
-            {"name": "CLASSIFIER_DRAIN_SECONDS", "value": str(DRAIN_SECONDS)},
-            *([{"name": "CLASSIFIER_ROOT_PATH", "value": root_path}] if root_path else []),
-            *([{"name": "CLASSIFIER_CORS", "value": ",".join(cors)}] if cors else []),
-            *([{"name": "CLASSIFIER_API_KEYS", "value": API_KEYS_DIR}] if classifier.spec.auth else []),
-            *(build_log_env(classifier) if classifier.logs else []),
-            *_build_images_env(classifier, ca_bundle),
-        ],
+        "env": _merge_env(_build_default_env(settings), build_passed_env(classifier), ours),
         "ports": [{"name": "http", "containerPort": HTTP_PORT}],
         "resources": _build_resources(classifier),
         "securityContext": restricted.CONTAINER,

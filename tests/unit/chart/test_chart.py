@@ -20,6 +20,7 @@ EVERYTHING = {
     **MONITORS,
     "watch": {"namespace": "team"},
     "caBundle": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    "serverEnv": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"},
     "imagePullSecrets": [{"name": "registry"}],
     "priorityClassName": "system-cluster-critical",
     "serviceAccount": {"annotations": {"team": "vision"}},
@@ -144,6 +145,13 @@ def test_the_certificates_of_authorities_reach_the_operator() -> None:
     assert pod["volumes"] == [{"name": "ca", "configMap": {"name": "release-imageclassifier-operator-ca"}}]
 
 
+def test_the_servers_environment_reaches_the_operator_as_it_is_written() -> None:
+    given = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "A": """a"b'c: {$(B)}\n"""}
+    (container,) = of_kind(render({"serverEnv": given}), "Deployment")["spec"]["template"]["spec"]["containers"]
+    (value,) = [variable["value"] for variable in container["env"] if variable["name"] == "OPERATOR_SERVER_ENV"]
+    assert json.loads(value) == given
+
+
 @pytest.mark.parametrize(
     ("values", "named"),
     [
@@ -155,6 +163,9 @@ def test_the_certificates_of_authorities_reach_the_operator() -> None:
         ({"logLevel": "loud"}, "logLevel"),
         ({"managedImages": {"minio": ""}}, "minio"),
         ({"managedVolumes": {"mlflow": "5 gigabytes"}}, "mlflow"),
+        ({"serverEnv": {"CLASSIFIER_PORT": "1"}}, "CLASSIFIER_PORT"),
+        ({"serverEnv": {"A B": "1"}}, "A B"),
+        ({"serverEnv": {"A": 1}}, "serverEnv"),
         ({"resyncSeconds": "30s"}, "resyncSeconds"),
         ({"crds": {"install": "no"}}, "install"),
     ],

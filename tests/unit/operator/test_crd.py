@@ -48,6 +48,14 @@ def test_settings_come_from_the_environment_and_empty_means_absent() -> None:
     assert (settings.server_image_cpu, settings.ca_bundle_file, settings.watch_namespace) == ("a", None, "")
 
 
+@pytest.mark.parametrize("given", ['{"CLASSIFIER_PORT": "1"}', '{"A B": "1"}', '{"A": 1}', "A=1", '["A"]'])
+def test_an_environment_for_servers_that_is_none_is_refused(given: str) -> None:
+    images = {f"OPERATOR_{name}_IMAGE": "b" for name in ("MLFLOW", "MINIO")}
+    images |= {f"OPERATOR_SERVER_IMAGE_{name}": "b" for name in ("CPU", "GPU")}
+    with pytest.raises(ValueError, match="server_env"):
+        parse_settings({**images, "OPERATOR_SERVER_ENV": given})
+
+
 def test_a_setting_that_does_not_exist_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="OPERATOR_SERVER_IMAGE_TPU"):
         parse_settings({"OPERATOR_SERVER_IMAGE_TPU": "x"})

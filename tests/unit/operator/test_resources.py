@@ -180,6 +180,20 @@ def test_the_pods_fields_are_passed_on_and_ours_win() -> None:
     assert {"name": "TZ", "value": "UTC"} in template["spec"]["containers"][0]["env"]
 
 
+def test_the_operator_s_variables_reach_servers_and_fetch_and_the_object_s_own_come_first() -> None:
+    given = {"A": "ours", "OTEL_SERVICE_NAME": "ours", "POD_NAME": "ours"}
+    classifier = classifier_of(pod={"env": [{"name": "A", "value": "own"}]}, tracking={"mode": "Managed"})
+    settings = SETTINGS.model_copy(update={"server_env": given})
+    pod = build_pod_template(classifier, build_revision(classifier, None), settings, None)["spec"]
+    (fetch,) = [container for container in pod["initContainers"] if container["name"] == "fetch"]
+    for container in (pod["containers"][0], fetch):
+        names = [variable["name"] for variable in container["env"]]
+        assert len(names) == len(set(names))
+        told = {variable["name"]: variable.get("value") for variable in container["env"]}
+        assert (told["A"], told["OTEL_SERVICE_NAME"]) == ("own", "ours")
+    assert {v["name"]: v for v in pod["containers"][0]["env"]}["POD_NAME"]["valueFrom"]
+
+
 def test_the_service_selects_what_the_deployment_makes() -> None:
     classifier = classifier_of()
     template = template_of()
