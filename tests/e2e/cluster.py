@@ -139,11 +139,13 @@ class Cluster:
         patched: Object = answer.json()
         return patched
 
+    def leads_to_a_pod(self, namespace: str, service: str) -> bool:
+        """Return whether a Service has an endpoint, as the API server sees it: a moment after its pod is ready."""
+        return self.api.get(f"{_through(namespace, service)}/readyz").status_code == 200
+
     def predict(self, namespace: str, name: str, picture: bytes) -> Object:
         """Classify through the Service, by way of the API server."""
-        answer = self.api.post(
-            f"/api/v1/namespaces/{namespace}/services/{name}:http/proxy/api/v1/predict", content=picture
-        )
+        answer = self.api.post(f"{_through(namespace, name)}/api/v1/predict", content=picture)
         assert answer.status_code == 200, answer.text
         said: Object = answer.json()
         return said
@@ -260,6 +262,10 @@ class Cluster:
 def _path(kind: str, namespace: str) -> str:
     scope = f"/namespaces/{namespace}" if namespace else ""
     return f"/{GROUP_OF.get(kind, 'api/v1')}{scope}/{kind}"
+
+
+def _through(namespace: str, service: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/services/{service}:http/proxy"
 
 
 def _brief(found: Object | None) -> str:

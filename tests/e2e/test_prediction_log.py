@@ -23,6 +23,7 @@ from tests.e2e.sinks import (
     start_sinks,
     stop_sinks,
 )
+from tests.integration.prediction_log.stores import wait_until
 
 NAMESPACE = "prediction-log"
 OUTAGE_SECONDS = float(os.environ.get("E2E_SINKS_AWAY_SECONDS", "180"))
@@ -72,10 +73,11 @@ def pods_of(name: str) -> str:
 
 
 def delete_pod(cluster: Cluster, name: str) -> None:
-    """Delete the object's one pod, and wait until it is gone and its successor is ready."""
+    """Delete the object's one pod, and wait until it is gone and the Service leads to its successor."""
     (pod,) = cluster.find("pods", NAMESPACE, pods_of(name))
     cluster.kubectl("-n", NAMESPACE, "delete", f"pod/{pod['metadata']['name']}")
     cluster.until_some("pods", NAMESPACE, pods_of(name), is_ready, within=90)
+    wait_until(lambda: cluster.leads_to_a_pod(NAMESPACE, name), "an endpoint")
 
 
 def test_predictions_arrive_with_their_images_and_the_conditions_say_so(sinks: Cluster, name: str) -> None:
