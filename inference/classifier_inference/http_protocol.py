@@ -6,11 +6,13 @@ The time that a body may take is the application's to watch, in api/middleware.p
 import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any, cast
 
 import h11
 import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from classifier_inference.api.leaving import STATE_KEY, Client
 from classifier_inference.api.problem import Kind, ProblemError, render_problem
 
 _log = structlog.get_logger("request")
@@ -33,10 +35,13 @@ class _TimedProtocol(H11Protocol):
     _header_seconds: float
     _new_request_id: Callable[[], str]
     _header_timer: asyncio.TimerHandle | None = None
+    _client: Client
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", _GatheringTransport(transport, self.loop)))
+        self._client = Client()
+        self.app_state = {**self.app_state, STATE_KEY: self._client}
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -44,6 +49,7 @@ class _TimedProtocol(H11Protocol):
         self._stop_header_timer()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
+        self._client.leave()
 
     def handle_events(self) -> None:
         """Handle what came; from here on headers that have begun to come are timed."""
@@ -83,3 +89,33 @@ class _TimedProtocol(H11Protocol):
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
+
+
+class _GatheringTransport:
+    """A transport that sends in one piece what is written at once.
+
+    An answer's head and body are written one after the other. Each sending may cost the event loop its turn: it waits
+    for the interpreter's lock again, which the worker threads have by then.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        if not self._pieces:
+            self._loop.call_soon(self._send)
+        self._pieces.append(data)
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._pieces:
+            self._transport.write(b"".join(self._pieces))
+            self._pieces.clear()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)

@@ -19,12 +19,13 @@ def configure_logs(level: str, as_json: bool) -> None:
     rendering: list[Processor] = [structlog.dev.ConsoleRenderer()]
     if as_json:
         rendering = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
-    )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+        )
+    )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
@@ -35,9 +36,10 @@ def configure_logs(level: str, as_json: bool) -> None:
     # Uvicorn's and the clients' own lines say what ours say better.
     for quiet in ("uvicorn.error", "httpx2", "httpcore2", "botocore", "boto3", "s3transfer", "urllib3"):
         logging.getLogger(quiet).setLevel(max(logging.WARNING, root.level))
+    # By a way of our own: the standard library's takes five times as long, and there is a line a request.
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[*shared, *rendering, lambda _, __, line: str(line).encode()],
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        wrapper_class=structlog.make_filtering_bound_logger(root.level),
         cache_logger_on_first_use=True,
     )

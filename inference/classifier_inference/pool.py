@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
@@ -45,11 +45,6 @@ class Pool:
         return max(0, self._taken - self._kept - self._workers)
 
     @property
-    def is_busy(self) -> bool:
-        """Whether a call would have to wait now, if those whose place is kept came first."""
-        return self._taken > self._workers
-
-    @property
     def is_full(self) -> bool:
         """Whether a call would be refused now."""
         return self._taken >= self._workers + self._queue
@@ -73,6 +68,10 @@ class Pool:
 
     async def run(self, work: Callable[[], ResultT], place: "Place | None" = None) -> ResultT:
         """Return what `work` returns, run in the place kept for it. Raises QueueFullError, and what it raises."""
+        return await asyncio.wrap_future(self.start(work, place))
+
+    def start(self, work: Callable[[], ResultT], place: "Place | None" = None) -> Future[ResultT]:
+        """Return what `work` will return; it can be cancelled until it has begun. Raises QueueFullError."""
         if place is None or not place.hand_over():
             with self._lock:
                 self._take()
@@ -88,7 +87,7 @@ class Pool:
             self._release()
 
         future.add_done_callback(end)
-        return await asyncio.wrap_future(future)
+        return future
 
     def close(self) -> None:
         """Take no more calls; those that wait are dropped, those that run are not waited for."""

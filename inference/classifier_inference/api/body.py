@@ -34,6 +34,8 @@ MOST_PARTS = 2000
 MOST_HEADERS = 10_000
 """Of a form: each costs a few calls, and no other thread runs meanwhile."""
 
+_BLANKS = b" \t\r\n"
+_BEFORE_JSON = _BLANKS + b"{"
 _BOUNDARY = re.compile(rb"--([0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?])[ \t]*\r\n")
 """A delimiter line (RFC 2046, 5.1.1)."""
 
@@ -89,7 +91,7 @@ def parse_body(body: bytes, content_type: str, limits: Limits) -> ImageBytes | I
         raise ProblemError(Kind.EMPTY_BODY, "send an image's bytes, a multipart field `file`, or JSON with image_path")
     if sniff_format(body) is not None:
         return ImageBytes(body)
-    if body.lstrip(b" \t\r\n").startswith(b"{"):
+    if _begins_like_json(body):
         return _parse_json(body, limits)
     delimiter = _BOUNDARY.match(body)
     if delimiter is not None:
@@ -101,7 +103,7 @@ def parse_body(body: bytes, content_type: str, limits: Limits) -> ImageBytes | I
 
 def list_addresses(body: bytes, limits: Limits) -> list[str]:
     """Return the addresses among the paths that a body names. Raises ProblemError, as parse_body would."""
-    if b"://" not in body or not body.lstrip(b" \t\r\n").startswith(b"{"):
+    if not _begins_like_json(body) or b"://" not in body:
         return []
     match _parse_json(body, limits):
         case ImagePath(path):
@@ -109,6 +111,11 @@ def list_addresses(body: bytes, limits: Limits) -> list[str]:
         case Several(images):
             paths = [image.path for image in images if isinstance(image, ImagePath)]
     return [path for path in paths if is_address(path)]
+
+
+def _begins_like_json(body: bytes) -> bool:
+    # Not of an image: that would be a copy of it.
+    return body[:1] in _BEFORE_JSON and body.lstrip(_BLANKS).startswith(b"{")
 
 
 def is_address(path: str) -> bool:

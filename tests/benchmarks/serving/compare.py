@@ -67,6 +67,8 @@ class Figures:
     throughput: list[float] = field(default_factory=list)
     p50: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    """Milliseconds of processor time an image."""
     megabytes: float = 0
     seconds_to_ready: float = 0
 
@@ -128,7 +130,9 @@ def measure_rounds(contestants: list[Contestant], rounds: int, seconds: float) -
             found = figures[contestant.name]
             with contestant.awake():
                 contestant.measure(CLIENTS, WARM_SECONDS)
+                before = contestant.measure_cpu()
                 measured = contestant.measure(CLIENTS, seconds)
+                found.cpu.append(1000 * (contestant.measure_cpu() - before) / measured.counts[200])
                 found.megabytes = max(found.megabytes, contestant.measure_memory() / 1e6)
             found.throughput.append(measured.throughput)
             found.p50.append(measured.milliseconds(0.5))
@@ -149,9 +153,9 @@ def measure_probe(contestant: Contestant, images: list[Path], seconds: float) ->
 
 def make_table(title: str, figures: dict[str, Figures]) -> Table:
     """Return the medians."""
-    table = Table("", "images/s", "p50 ms", "p99 ms", "MB resident", "s to ready", title=title)
+    table = Table("", "images/s", "p50 ms", "p99 ms", "CPU ms an image", "MB resident", "s to ready", title=title)
     for name, found in figures.items():
-        medians = [statistics.median(values) for values in (found.throughput, found.p50, found.p99)]
+        medians = [statistics.median(values) for values in (found.throughput, found.p50, found.p99, found.cpu)]
         table.add_row(
             name, *(f"{value:.1f}" for value in medians), f"{found.megabytes:.0f}", f"{found.seconds_to_ready:.1f}"
         )

@@ -55,6 +55,12 @@ class Process:
         process = psutil.Process(self._process.pid)
         return sum(one.memory_info().rss for one in [process, *process.children(recursive=True)])
 
+    def measure_cpu(self) -> float:
+        """Return the processor time that the process and all its children have taken, in seconds."""
+        process = psutil.Process(self._process.pid)
+        times = [one.cpu_times() for one in [process, *process.children(recursive=True)]]
+        return sum(one.user + one.system for one in times)
+
     def write(self, line: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(line.encode())
@@ -98,6 +104,10 @@ class Contestant:
     def measure_memory(self) -> int:
         """Return its resident memory in bytes."""
         return sum(process.measure_memory() for process in self.processes)
+
+    def measure_cpu(self) -> float:
+        """Return the processor time that it has taken, in seconds."""
+        return sum(process.measure_cpu() for process in self.processes)
 
     @property
     def seconds_to_ready(self) -> float:
