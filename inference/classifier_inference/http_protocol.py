@@ -1,4 +1,6 @@
-"""HTTP/1.1 over Uvicorn's h11 protocol, and what it leaves open: it waits for a request's headers for ever.
+"""HTTP/1.1 over Uvicorn's h11 protocol, and what it leaves open.
+
+It waits for a request's headers for ever, tells nobody that a client has left, and sends an answer's head by itself.
 
 The time that a body may take is the application's to watch, in api/middleware.py, whatever parses HTTP.
 """

@@ -37,10 +37,11 @@ class Model:
         self.binding = bind(read_signature(self._session), spec.model, spec.preprocess)
         self._preprocess = spec.preprocess
         self._feeds = {name: zeros for name, (zeros, _) in self.binding.idle.items()}
-        outputs = [self._run_checked(self.prepare(pixels), self._feeds) for pixels in make_probes(spec.preprocess)]
+        probes = [self.prepare(pixels) for pixels in make_probes(spec.preprocess)]
+        outputs = [self._run_checked(probe, self._feeds) for probe in probes]
         self.width = outputs[0].size
         _require_width(self.width, classes)
-        self._require_idle(outputs[-1])
+        self._require_idle(probes[-1], outputs[-1])
         self._function = decide_function(spec.model.scores, outputs)
         self._are_probabilities = all(map(are_probabilities, outputs))
 
@@ -96,9 +97,8 @@ class Model:
             f"the model doesn't run on an input of {size} (preprocess.layout: {layout}): {first_line(error)}"
         )
 
-    def _require_idle(self, outputs: NDArray[np.float64]) -> None:
+    def _require_idle(self, probe: Values, outputs: NDArray[np.float64]) -> None:
         """Raise StartError where the output depends on an input other than the image's: nothing says what that is."""
-        probe = self.prepare(list(make_probes(self._preprocess))[-1])
         for name, (_, ones) in self.binding.idle.items():
             if not np.array_equal(self._run_checked(probe, {**self._feeds, name: ones}), outputs):
                 raise invalid(

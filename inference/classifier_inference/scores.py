@@ -6,9 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier_inference.binding import invalid
 from classifier_inference.model_spec import ScoresKind
-from classifier_inference.termination import Reason
-from classifier_inference.termination_log import StartError
 
 Function = Literal["sigmoid", "softmax", "none"]
 """What can be made of a model's outputs."""
@@ -28,16 +27,16 @@ def decide_function(asked: ScoresKind, outputs: Sequence[NDArray[np.float64]]) -
     if asked == "asIs":
         if not in_range:
             least, most = min(map(np.min, outputs)), max(map(np.max, outputs))
-            raise _invalid(f"the model gives {least:.3g} to {most:.3g}, no scores: model.scores: softmax, or sigmoid")
+            raise invalid(f"the model gives {least:.3g} to {most:.3g}, no scores: model.scores: softmax, or sigmoid")
         return "none"
     if outputs[0].size == 1:
-        raise _invalid("the model has one output, so that softmax says nothing: model.scores: sigmoid, or asIs")
+        raise invalid("the model has one output, so that softmax says nothing: model.scores: sigmoid, or asIs")
     if asked == "softmax":
         if probabilities:
-            raise _invalid("the model's outputs went through softmax already: model.scores: asIs")
+            raise invalid("the model's outputs went through softmax already: model.scores: asIs")
         return "softmax"
     if in_range and not probabilities:
-        raise _invalid(
+        raise invalid(
             "the model's outputs are from 0 to 1 and don't sum to 1, so say what they are: model.scores: asIs where "
             "each label has a score of its own, softmax or sigmoid where they are logits"
         )
@@ -81,7 +80,3 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return 1 / (1 + e^-x), without overflow."""
     return np.asarray((1 + np.tanh(logits / 2)) / 2)
-
-
-def _invalid(message: str) -> StartError:
-    return StartError(Reason.MODEL_INVALID, message)

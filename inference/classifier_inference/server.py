@@ -22,6 +22,7 @@ from classifier_inference.http_protocol import make_protocol
 from classifier_inference.malloc import release_free_memory
 from classifier_inference.memory import Memory, measure_limit
 from classifier_inference.pool import Pool
+from classifier_inference.prediction_log.logger import Origin
 from classifier_inference.prediction_log.open import describe_tracking, open_log
 from classifier_inference.remote_image import RemoteImages
 from classifier_inference.request_id import make_uuid7
@@ -30,7 +31,7 @@ from classifier_inference.serving import Fetcher, Serving
 from classifier_inference.settings import Settings
 from classifier_inference.spec import Classifier
 from classifier_inference.termination_log import StartError, write_termination
-from classifier_inference.tracing import Identity, open_spans
+from classifier_inference.tracing import open_spans
 
 KEEP_ALIVE_SECONDS = 120
 """Longer than ingress controllers keep idle connections, so that it is they who close them: none is reused too late."""
@@ -110,7 +111,7 @@ def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], 
         api_keys=api_keys,
         log=log,
         tracking=describe_tracking(classifier, settings.spool, settings.pod, settings.namespace, settings.ca_file),
-        spans=open_spans(os.environ, Identity(classifier.name, settings.namespace, settings.pod)),
+        spans=open_spans(os.environ, Origin(classifier.name, settings.namespace, settings.pod)),
     )
     config = uvicorn.Config(
         make_app(serving, settings.root_path, settings.cors),

@@ -1,10 +1,11 @@
 """Whether spans are exported: where OpenTelemetry's own variables name an endpoint. Otherwise nothing is imported."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
+
+from classifier_inference.prediction_log.logger import Origin
 
 if TYPE_CHECKING:
     from classifier_inference.api.spans import Spans
@@ -16,17 +17,6 @@ _SPOKEN = "http/protobuf"
 _log = structlog.get_logger("spans")
 
 
-@dataclass(frozen=True)
-class Identity:
-    """Who spans say that they come from."""
-
-    name: str
-    """The classifier's."""
-    namespace: str
-    """Empty where it isn't known."""
-    pod: str
-
-
 def is_wanted(environment: Mapping[str, str]) -> bool:
     """Return whether spans are to be exported. Empty variables count as absent, as OpenTelemetry has it."""
     exporters = environment.get("OTEL_TRACES_EXPORTER") or "otlp"
@@ -35,7 +25,7 @@ def is_wanted(environment: Mapping[str, str]) -> bool:
     return any(environment.get(name) for name in ENDPOINTS)
 
 
-def open_spans(environment: Mapping[str, str], identity: Identity) -> "Spans | None":
+def open_spans(environment: Mapping[str, str], origin: Origin) -> "Spans | None":
     """Return what exports spans, or None. Whatever speaks against it is one line in the log, and stops no server."""
     if not is_wanted(environment):
         return None
@@ -46,7 +36,7 @@ def open_spans(environment: Mapping[str, str], identity: Identity) -> "Spans | N
     try:
         from classifier_inference.api.spans import Spans
 
-        return Spans(identity)
+        return Spans(origin)
     except ImportError as error:
         _log.warning("spans are not exported: install imageclassifier[otel]", missing=error.name)
     except Exception as error:  # noqa: BLE001 - of a variable that can't be understood, and there are dozens

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from classifier_inference.api.health import PROBE_PATHS
+from classifier_inference.api.methods import find_path
 from classifier_inference.api.problem import Kind, ProblemError, document_problems, render_problem
 from classifier_inference.serving import Serving
 
@@ -39,7 +40,7 @@ class AuthMiddleware:
             return
         has_key = keys.opens(list_given(scope["headers"]))
         scope["state"]["has_key"] = has_key
-        if has_key or is_open(scope["method"], _get_path(scope)):
+        if has_key or is_open(scope["method"], find_path(scope)):
             await self._app(scope, receive, send)
             return
         problem = ProblemError(
@@ -79,9 +80,3 @@ def document_auth(schema: dict[str, Any]) -> None:
                 operation["security"] = [{name: []} for name in _SCHEMES]
                 (answers,) = ({str(status): one} for status, one in document_problems(Kind.UNAUTHORIZED).items())
                 operation["responses"] |= answers
-
-
-def _get_path(scope: Scope) -> str:
-    """Return the path as routes see it: without the ingress's prefix."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))

@@ -28,6 +28,12 @@ class MethodsMiddleware:
         await self._app(scope, receive, send)
 
 
+def find_path(scope: Scope) -> str:
+    """Return the path as routes see it: without the ingress's prefix."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
 def list_methods(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
     """Return what a path takes, by all routes that it has: Starlette names the first one's alone."""
     found = [method for method in _TAKEN if any(_takes(route, scope, method) for route in routes)]

@@ -11,6 +11,8 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from classifier_inference.api.methods import find_path
+
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -30,7 +32,7 @@ class Shortcut:
         if scope["type"] != "http":
             await self._api(scope, receive, send)
             return
-        if scope["method"] != "POST" or self._find_path(scope) != self._path:
+        if scope["method"] != "POST" or find_path(scope) != self._path:
             try:
                 await self._api(scope, receive, send)
             finally:
@@ -47,10 +49,6 @@ class Shortcut:
                 raise
             return
         await response(scope, receive, send)
-
-    def _find_path(self, scope: Scope) -> str:
-        path: str = scope["path"]
-        return path.removeprefix(scope.get("root_path", ""))
 
     async def _answer_error(self, request: Request, error: Exception) -> tuple[Response, bool]:
         """Return what the handler of the error's class answers, and whether that is more than the one of them all."""

@@ -45,9 +45,9 @@ import classifier_inference
 from classifier_inference.api.problem import ProblemError
 from classifier_inference.api.stages import Stages
 from classifier_inference.classifier import Answer
+from classifier_inference.prediction_log.logger import Origin
 from classifier_inference.preprocess import Source
 from classifier_inference.trace_context import TraceContext
-from classifier_inference.tracing import Identity
 
 MOST_TEXT = 200
 """Characters of what a client may choose freely."""
@@ -68,9 +68,9 @@ class Spans:
     Of what it doesn't get rid of the oldest is dropped: at most OTEL_BSP_MAX_QUEUE_SIZE requests (2048) wait.
     """
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, origin: Origin) -> None:
         """Read OpenTelemetry's variables. Raises what it does for one that can't be understood."""
-        self._resource = _describe(identity)
+        self._resource = _describe(origin)
         # For its sampler alone. Its tracers would make every span on the event loop, at ten times the cost.
         self._sampler = TracerProvider(resource=self._resource, shutdown_on_exit=False).sampler
         self._processor = BatchSpanProcessor(_Exporter())
@@ -198,15 +198,15 @@ class _Exporter(OTLPSpanExporter):
         return result
 
 
-def _describe(identity: Identity) -> Resource:
+def _describe(origin: Origin) -> Resource:
     """Return who the spans are from: what OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say, else what is known."""
     known = {
-        service_attributes.SERVICE_NAME: identity.name,
+        service_attributes.SERVICE_NAME: origin.classifier,
         service_attributes.SERVICE_VERSION: classifier_inference.__version__,
-        "service.instance.id": identity.pod,
+        "service.instance.id": origin.pod,
     }
-    if identity.namespace:
-        known |= {"k8s.namespace.name": identity.namespace, "k8s.pod.name": identity.pod}
+    if origin.namespace:
+        known |= {"k8s.namespace.name": origin.namespace, "k8s.pod.name": origin.pod}
     return Resource.create({**known, **OTELResourceDetector().detect().attributes})
 
 

@@ -23,7 +23,7 @@ _SAMPLED_BITS = 32
 
 @dataclass(frozen=True)
 class Origin:
-    """Whose predictions are logged."""
+    """Whose predictions they are, in the log and in spans."""
 
     classifier: str
     namespace: str

@@ -23,11 +23,11 @@ from classifier_inference.prediction_log.record import ImageRef, Record
 from classifier_inference.prediction_log.segments import Window, read_images, read_records
 from classifier_inference.prediction_log.sinks.artifacts import ArtifactStore
 from classifier_inference.prediction_log.summary import (
-    TAG_CLIENT_REQUEST,
     TAG_REQUEST,
     TAG_WINDOW,
     Summary,
     render_params,
+    render_request_tags,
     render_tags,
     total_milliseconds,
 )
@@ -134,17 +134,11 @@ def ship_predictions(
                 experiment.id,
                 safe_name(record.image.name, otherwise=record.request_id),
                 to_ms(answered) - round(total_milliseconds(record)),
-                {**render_tags(record, window.id), **render_request_tags(record)},
+                {**render_tags(record, window.id), **render_request_tags(record.request_id, record.client_request_id)},
             )
         _fill(experiment, run, record, _read_image(window.images, record.image_ref), preprocess)
         experiment.mlflow.end_run(run.run_id, to_ms(answered))
     return counted
-
-
-def render_request_tags(record: Record) -> dict[str, str]:
-    """Return the tags that a run of one prediction has beside its window's."""
-    own = record.client_request_id
-    return {TAG_REQUEST: record.request_id, **({TAG_CLIENT_REQUEST: own} if own is not None else {})}
 
 
 def _fill(experiment: Experiment, run: Run, record: Record, image: bytes | None, preprocess: Mapping[str, str]) -> None:

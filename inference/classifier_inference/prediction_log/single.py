@@ -20,11 +20,10 @@ from classifier_inference.prediction_log.sinks.errors import SinkError
 from classifier_inference.prediction_log.summary import (
     FROM_SERVER,
     TAG_CLASSIFIER,
-    TAG_CLIENT_REQUEST,
     TAG_NAMESPACE,
     TAG_POD,
-    TAG_REQUEST,
     TAG_SOURCE,
+    render_request_tags,
 )
 
 if TYPE_CHECKING:
@@ -52,9 +51,8 @@ def log_given(mlflow: MlflowClient, artifacts: "ArtifactStore", experiment: str,
         TAG_CLASSIFIER: origin.classifier,
         TAG_NAMESPACE: origin.namespace,
         TAG_POD: origin.pod,
-        TAG_REQUEST: given.request_id,
         TAG_SOURCE: FROM_SERVER,
-        **({TAG_CLIENT_REQUEST: given.client_request_id} if given.client_request_id is not None else {}),
+        **render_request_tags(given.request_id, given.client_request_id),
     }
     run = mlflow.create_run(mlflow.ensure_experiment(experiment), name, to_ms(given.time), tags)
     facts = {"image": given.image_name, "time": given.time.isoformat(), "request": given.request_id, **given.params}

@@ -14,8 +14,9 @@ TAG_NAMESPACE = "imageclassifier.namespace"
 TAG_POD = "imageclassifier.pod"
 TAG_WINDOW = "imageclassifier.window"
 TAG_REQUEST = "imageclassifier.request"
-TAG_CLIENT_REQUEST = "imageclassifier.client-request"
 """The tag of a run that holds one prediction."""
+TAG_CLIENT_REQUEST = "imageclassifier.client-request"
+"""Beside it, where the client brought an id of its own."""
 TAG_SOURCE = "mlflow.source.name"
 """Who made the run: MLflow's own tag, which its pages show."""
 FROM_RECORDER = "classifier record"
@@ -113,6 +114,12 @@ def render_tags(record: Record, window_id: str) -> dict[str, str]:
         TAG_WINDOW: window_id,
         TAG_SOURCE: FROM_RECORDER,
     }
+
+
+def render_request_tags(request_id: str, client_request_id: str | None) -> dict[str, str]:
+    """Return the tags of a run that holds one prediction, by which it is found."""
+    own = {} if client_request_id is None else {TAG_CLIENT_REQUEST: client_request_id}
+    return {TAG_REQUEST: request_id, **own}
 
 
 def name_experiment(classifier: Classifier) -> str:

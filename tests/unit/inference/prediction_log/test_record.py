@@ -10,8 +10,7 @@ import pytest
 
 from classifier_inference.prediction_log.parquet import write_parquet
 from classifier_inference.prediction_log.record import parse_record, read_milliseconds, render_record
-from classifier_inference.prediction_log.runs import render_request_tags
-from classifier_inference.prediction_log.summary import TAG_CLIENT_REQUEST
+from classifier_inference.prediction_log.summary import TAG_CLIENT_REQUEST, render_request_tags
 from tests.unit.inference.prediction_log.records import make_line, make_record, new_id
 
 
@@ -36,7 +35,7 @@ def test_a_client_s_own_id_is_in_the_table_and_among_a_prediction_s_tags(tmp_pat
     record = replace(make_record(new_id()), client_request_id=own)
     write_parquet(tmp_path / "table", [record], "s3://bucket/images.tar")
     assert pq.read_table(tmp_path / "table").column("client_request_id").to_pylist() == [own]
-    assert render_request_tags(record).get(TAG_CLIENT_REQUEST) == own
+    assert render_request_tags(record.request_id, record.client_request_id).get(TAG_CLIENT_REQUEST) == own
 
 
 def test_a_prediction_of_no_label_is_a_row_without_one(tmp_path: Path) -> None:
