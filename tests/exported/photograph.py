@@ -12,6 +12,7 @@ FOLDER = Path(__file__).parent
 PHOTOGRAPH = FOLDER.parents[1] / "models/photos/cat.jpg"
 SIDE = 32
 CLASSES = 5
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PREPROCESS = {"resize": {"exact": [SIDE, SIDE]}, "interpolation": "bilinear"}
 
 
@@ -19,6 +20,13 @@ def read_photograph() -> NDArray[np.uint8]:
     """Return the photograph's pixels, SIDE x SIDE x RGB."""
     with Image.open(PHOTOGRAPH) as image:
         return np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+
+
+def normalise_photograph() -> NDArray[np.float32]:
+    """Return the photograph as torchvision's ToTensor and Normalize make it, 1 x RGB x SIDE x SIDE."""
+    pixels = read_photograph().astype(np.float32) / 255
+    values = (pixels - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
+    return np.ascontiguousarray(values.transpose(2, 0, 1)[np.newaxis])
 
 
 def note(

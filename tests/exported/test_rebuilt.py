@@ -2,7 +2,8 @@
 
     TORCH_PYTHON=… KERAS_PYTHON=… make test-exporters
 
-each the interpreter of an environment that has what with_torch.py and with_keras.py ask for.
+each the interpreter of an environment that has what with_torch.py and with_keras.py ask for; what with_quantisation.py
+asks for is here.
 """
 
 import json
@@ -21,6 +22,7 @@ ROOT = FOLDER.parents[1]
 MODELS = {
     "torch": ["torchscript", "torchscript-batch-4", "torchscript-half", "dynamo"],
     "keras": ["keras", "keras-uint8", "keras-labels"],
+    "quantisation": ["qdq"],
 }
 
 

@@ -9,14 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from tests.exported.photograph import CLASSES, SIDE, note, read_photograph
+from tests.exported.photograph import CLASSES, normalise_photograph, note
 
 MADE_WITH = f"torch {torch.__version__}"
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def make_network() -> nn.Module:
@@ -42,16 +40,9 @@ def make_network() -> nn.Module:
     return network.eval()
 
 
-def make_input() -> torch.Tensor:
-    """Return the photograph as torchvision's ToTensor and Normalize make it."""
-    pixels = read_photograph().astype(np.float32) / 255
-    values = (pixels - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
-    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)[np.newaxis]))
-
-
 def export(folder: Path) -> None:
     """Write every model and what PyTorch says of the photograph."""
-    network, values = make_network(), make_input()
+    network, values = make_network(), torch.from_numpy(normalise_photograph())
     with torch.no_grad():
         logits = network(values)
     names: dict[str, Any] = {"input_names": ["pixels"], "output_names": ["logits"]}
@@ -79,5 +70,4 @@ def export(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    assert make_input().shape == (1, 3, SIDE, SIDE)
     export(Path(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""Models as PyTorch's and Keras's exporters write them: the server's scores are the framework's own."""
+"""Models as PyTorch's and Keras's exporters and ONNX Runtime's quantiser write them: scores are the framework's own."""
 
 import json
 import shutil
@@ -36,4 +36,4 @@ def test_the_scores_for_a_photograph_are_the_frameworks(name: str, start: Start,
 
 
 def test_there_is_a_model_of_every_exporter() -> None:
-    assert {name.partition("-")[0] for name in NAMES} == {"torchscript", "dynamo", "keras"}
+    assert {name.partition("-")[0] for name in NAMES} == {"torchscript", "dynamo", "keras", "qdq"}

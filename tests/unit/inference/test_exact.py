@@ -92,6 +92,13 @@ def test_odd_sizes_give_pillows_pixels(size: tuple[int, int], interpolation: str
         assert_exact(encode(make_noise(size)), preprocess)
 
 
+@pytest.mark.parametrize("interpolation", FILTERS)
+@pytest.mark.parametrize("size", [(1, 5000), (5000, 1), (3, 5000)], ids=str)
+def test_the_crop_of_a_long_thin_image_is_pillows(size: tuple[int, int], interpolation: str) -> None:
+    asked = {"resize": {"shorterSide": 16}, "crop": 16, "interpolation": interpolation}
+    assert_exact(encode(make_noise(size)), Preprocess.model_validate(asked))
+
+
 SIDES = st.integers(1, 120)
 
 
