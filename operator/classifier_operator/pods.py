@@ -10,6 +10,8 @@ from classifier_operator.reasons import Problem
 Pod = dict[str, Any]
 _IMAGE_PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
 _NOT_STARTED = {"CreateContainerError", "RunContainerError", "CreateContainerConfigError", "StartError"}
+_NO_SECRET = re.compile(r'secrets? "[^"]+" not found|couldn\'t find key \S+ in Secret ')
+"""The kubelet's words where an environment variable comes from a Secret or a key that isn't there."""
 _NO_PROGRAM = re.compile(r'exec: "cp":|executable file not found')
 
 
@@ -91,7 +93,8 @@ def _describe_termination(name: str, image: str, terminated: dict[str, Any]) -> 
 def _describe_unstarted(name: str, image: str, message: str) -> Problem:
     if name not in {"fetch", "server"} and _NO_PROGRAM.search(message):
         return Problem(reasons.IMAGE_HAS_NO_CP, f"image {image} has no cp, by which its files are copied: add one")
-    return Problem(reasons.CONTAINER_NOT_STARTED, f"{name}: {message}")
+    reason = reasons.CREDENTIALS_MISSING if _NO_SECRET.search(message) else reasons.CONTAINER_NOT_STARTED
+    return Problem(reason, f"{name}: {message}")
 
 
 def _states(container: dict[str, Any]) -> list[dict[str, Any]]:

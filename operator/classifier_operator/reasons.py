@@ -1,7 +1,8 @@
-"""Conditions and their reasons; those that containers give themselves are in classifier_inference.termination."""
+"""Conditions and their reasons; those of containers are in classifier_inference.termination, of stores in log_state."""
 
 from dataclasses import dataclass
 
+from classifier_inference.log_state import SinkReason
 from classifier_inference.termination import Reason
 
 READY = "Ready"
@@ -30,6 +31,7 @@ MODEL_DIFFERS = "ModelDiffers"
 IMAGE_PULL_FAILED = "ImagePullFailed"
 IMAGE_HAS_NO_CP = "ImageHasNoCp"
 CONTAINER_NOT_STARTED = "ContainerNotStarted"
+CREDENTIALS_MISSING = SinkReason.CREDENTIALS_MISSING
 OUT_OF_MEMORY = "OutOfMemory"
 SERVER_CRASHED = "ServerCrashed"
 POD_FAILED = "PodFailed"

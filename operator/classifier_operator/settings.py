@@ -32,7 +32,7 @@ class Settings(BaseModel):
         default="IfNotPresent", description="The pull policy of the server's image."
     )
     server_env: Json[dict[VariableName, str]] = Field(
-        default={}, description="Environment variables of new revisions' servers and fetch, as JSON."
+        default={}, description="Environment variables of the containers of new revisions, as JSON."
     )
     mlflow_image: str = Field(description="The image of the MLflow servers that objects share.")
     mlflow_volume: str = Field(default="5Gi", description="The size of a new MLflow's volume, for its database.")

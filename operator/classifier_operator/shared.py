@@ -77,7 +77,7 @@ class SharedReconciler:
             self._cluster.find("Pod", namespace, {SHARED_LABEL: shared.name}),
         )
         problem = next((problem for pod in found if (problem := pods.find_problem(pod))), None)
-        no_secret = problem is not None and problem.reason == reasons.CONTAINER_NOT_STARTED
+        no_secret = problem is not None and problem.reason == reasons.CREDENTIALS_MISSING
         try:
             if isinstance(shared, Minio):
                 if stateful_set is None or no_secret:

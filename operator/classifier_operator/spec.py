@@ -126,7 +126,10 @@ class Pod(Document):
         default=[], max_length=16, description="Secrets of the object's namespace, for the model's images too."
     )
     env: list[EnvVar] = Field(
-        default=[], max_length=64, description="Environment variables of the server and of fetch, by value alone."
+        default=[],
+        max_length=64,
+        description="Environment variables of the server, of fetch, the recorder and the Job that resolves models:/…, "
+        "by value alone.",
     )
 
     @model_validator(mode="after")

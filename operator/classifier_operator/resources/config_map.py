@@ -6,6 +6,8 @@ from classifier_operator.names import REVISION_LABEL, build_metadata
 from classifier_operator.resources.revision import Revision
 from classifier_operator.spec import Identity
 
+SPEC_DIR = "/etc/classifier"
+"""Where pods find what is in it."""
 DOCUMENT_KEY = "classifier.json"
 CA_KEY = "ca.crt"
 

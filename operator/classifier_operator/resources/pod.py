@@ -7,15 +7,14 @@ from classifier_inference.images_spec import IMAGES_KEY_ID_VARIABLE, IMAGES_KEY_
 from classifier_inference.uri import Address, ImageUri, ModelsUri, S3Uri, parse_uri
 from classifier_operator.names import HTTP_PORT, REVISION_LABEL, VERSION_ANNOTATION, build_labels, build_selector
 from classifier_operator.resources import restricted
-from classifier_operator.resources.config_map import CA_KEY, DOCUMENT_KEY, build_config_map_name
+from classifier_operator.resources.config_map import DOCUMENT_KEY, SPEC_DIR, build_config_map_name
+from classifier_operator.resources.environment import build_ca_env, build_given_env, merge_env
 from classifier_operator.resources.literal import escape
 from classifier_operator.resources.recorder import (
-    SPEC_DIR,
     SPOOL_DIR,
     SPOOL_MOUNT,
     build_credentials_env,
     build_log_env,
-    build_passed_env,
     build_recorder,
     build_spool_volume,
 )
@@ -66,7 +65,7 @@ def build_pod_template(
             "initContainers": [
                 *_build_copies(classifier),
                 _build_fetch(classifier, settings, ca_bundle),
-                *([build_recorder(classifier, _build_image(classifier, settings))] if classifier.logs else []),
+                *_build_recorders(classifier, settings, ca_bundle),
             ],
             "containers": [_build_server(classifier, settings, ca_bundle)],
             "volumes": [
@@ -131,8 +130,7 @@ def _build_copy(name: str, address: ImageUri) -> dict[str, Any]:
 
 def _build_fetch(classifier: ImageClassifier, settings: Settings, ca_bundle: str | None) -> dict[str, Any]:
     credentials = build_credentials_env(classifier) if _is_in_stores(classifier) else []
-    passed = [variable.model_dump() for variable in classifier.spec.pod.env]
-    env = _merge_env(_build_default_env(settings), passed, credentials, _build_ca_env(ca_bundle))
+    env = merge_env(build_given_env(classifier, settings), credentials, build_ca_env(ca_bundle))
     return {
         "name": "fetch",
         **_build_image(classifier, settings),
@@ -148,34 +146,24 @@ def _build_fetch(classifier: ImageClassifier, settings: Settings, ca_bundle: str
     }
 
 
-def _build_default_env(settings: Settings) -> list[dict[str, Any]]:
-    return [{"name": name, "value": value} for name, value in sorted(settings.server_env.items())]
-
-
-def _merge_env(*parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return all variables, each once: as the last part that names it has it."""
-    return list({variable["name"]: variable for part in parts for variable in part}.values())
-
-
-def _build_images_env(classifier: ImageClassifier, ca_bundle: str | None) -> list[dict[str, Any]]:
-    """Return what the server needs to fetch images from the addresses that it may."""
-    images = classifier.spec.images
-    if not images.allow:
+def _build_recorders(classifier: ImageClassifier, settings: Settings, ca_bundle: str | None) -> list[dict[str, Any]]:
+    if not classifier.logs:
         return []
-    secret = images.s3.secret if images.s3 is not None else None
+    return [build_recorder(classifier, _build_image(classifier, settings), settings, ca_bundle)]
+
+
+def _build_images_env(classifier: ImageClassifier) -> list[dict[str, Any]]:
+    """Return the credentials that open the store of the images that requests may name."""
+    images = classifier.spec.images
+    secret = images.s3.secret if images.allow and images.s3 is not None else None
     credentials = ((IMAGES_KEY_ID_VARIABLE, KEY_ID), (IMAGES_KEY_VARIABLE, KEY)) if secret else ()
-    return [
-        *(build_secret_env(variable, str(secret), key) for variable, key in credentials),
-        *_build_ca_env(ca_bundle),
-    ]
-
-
-def _build_ca_env(ca_bundle: str | None) -> list[dict[str, Any]]:
-    return [{"name": "CLASSIFIER_CA_FILE", "value": f"{SPEC_DIR}/{CA_KEY}"}] if ca_bundle else []
+    return [build_secret_env(variable, str(secret), key) for variable, key in credentials]
 
 
 def _build_server(classifier: ImageClassifier, settings: Settings, ca_bundle: str | None) -> dict[str, Any]:
     root_path, cors = build_root_path(classifier), classifier.spec.route.cors
+    # It has its model from fetch: it asks others for images that requests name, and for runs.
+    asks_others = classifier.logs or classifier.spec.images.allow
     ours = [
         {"name": "CLASSIFIER_PORT", "value": str(HTTP_PORT)},
         {"name": "CLASSIFIER_DRAIN_SECONDS", "value": str(DRAIN_SECONDS)},
@@ -183,7 +171,8 @@ def _build_server(classifier: ImageClassifier, settings: Settings, ca_bundle: st
         *([{"name": "CLASSIFIER_CORS", "value": ",".join(cors)}] if cors else []),
         *([{"name": "CLASSIFIER_API_KEYS", "value": API_KEYS_DIR}] if classifier.spec.auth else []),
         *(build_log_env(classifier) if classifier.logs else []),
-        *_build_images_env(classifier, ca_bundle),
+        *_build_images_env(classifier),
+        *(build_ca_env(ca_bundle) if asks_others else []),
     ]
     return {
         "name": "server",
@@ -192,7 +181,7 @@ def _build_server(classifier: ImageClassifier, settings: Settings, ca_bundle: st
             *("serve", f"{SPEC_DIR}/{DOCUMENT_KEY}", "--files", MODEL_DIR),
             *(("--spool", SPOOL_DIR) if classifier.logs else ()),
         ],
-        "env": _merge_env(_build_default_env(settings), build_passed_env(classifier), ours),
+        "env": merge_env(build_given_env(classifier, settings), ours),
         "ports": [{"name": "http", "containerPort": HTTP_PORT}],
         "resources": _build_resources(classifier),
         "securityContext": restricted.CONTAINER,

@@ -3,18 +3,21 @@
 from typing import Any
 
 from classifier_operator.resources import restricted
-from classifier_operator.resources.config_map import DOCUMENT_KEY
+from classifier_operator.resources.config_map import DOCUMENT_KEY, SPEC_DIR
+from classifier_operator.resources.environment import build_ca_env, build_given_env, merge_env
 from classifier_operator.resources.shared import KEY, KEY_ID, build_secret_env
+from classifier_operator.settings import Settings
 from classifier_operator.sinks import resolve_storage, resolve_tracking
 from classifier_operator.spec import ImageClassifier
 
 Object = dict[str, Any]
-SPEC_DIR = "/etc/classifier"
 SPOOL_DIR = "/spool"
 SPOOL_MOUNT: Object = {"name": "spool", "mountPath": SPOOL_DIR}
 
 
-def build_recorder(classifier: ImageClassifier, image: dict[str, str]) -> Object:
+def build_recorder(
+    classifier: ImageClassifier, image: dict[str, str], settings: Settings, ca_bundle: str | None
+) -> Object:
     """Return the recorder: a sidecar, which starts before the server and ends after it.
 
     It has no probe, and --keep has its first process wait for the one that works: a pod whose sidecar is down is not
@@ -25,7 +28,7 @@ def build_recorder(classifier: ImageClassifier, image: dict[str, str]) -> Object
         **image,
         "restartPolicy": "Always",
         "args": ["record", f"{SPEC_DIR}/{DOCUMENT_KEY}", "--spool", SPOOL_DIR, "--keep"],
-        "env": [*build_passed_env(classifier), *build_log_env(classifier)],
+        "env": merge_env(build_given_env(classifier, settings), build_log_env(classifier), build_ca_env(ca_bundle)),
         "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}},
         "securityContext": restricted.CONTAINER,
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -43,12 +46,6 @@ def build_spool_volume(classifier: ImageClassifier) -> Object:
     if log.volume is not None:
         return {"name": "spool", "persistentVolumeClaim": {"claimName": log.volume.claim}}
     return {"name": "spool", "emptyDir": {"sizeLimit": str(log.spool)}}
-
-
-def build_passed_env(classifier: ImageClassifier) -> list[Object]:
-    """Return the object's own variables, but for those that the log sets."""
-    ours = {variable["name"] for variable in build_log_env(classifier)} if classifier.logs else set()
-    return [variable.model_dump() for variable in classifier.spec.pod.env if variable.name not in ours]
 
 
 def build_log_env(classifier: ImageClassifier) -> list[Object]:

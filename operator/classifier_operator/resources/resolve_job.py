@@ -8,9 +8,10 @@ from typing import Any
 from classifier_inference.uri import ModelsUri
 from classifier_operator.names import REQUEST_LABEL, build_labels, build_metadata
 from classifier_operator.resources import restricted
-from classifier_operator.resources.config_map import CA_KEY
+from classifier_operator.resources.config_map import CA_KEY, SPEC_DIR
+from classifier_operator.resources.environment import build_ca_env, build_given_env, merge_env
 from classifier_operator.resources.literal import escape
-from classifier_operator.resources.recorder import SPEC_DIR, build_credentials_env
+from classifier_operator.resources.recorder import build_credentials_env
 from classifier_operator.settings import Settings
 from classifier_operator.sinks import resolve_storage, resolve_tracking
 from classifier_operator.spec import GROUP, Identity, ImageClassifier
@@ -40,14 +41,19 @@ def build_resolve_job(
     identity, pod = classifier.identity, classifier.spec.pod
     metadata = build_metadata(identity, build_resolve_job_name(identity, request))
     labels = {**metadata["labels"], REQUEST_LABEL: request}
-    volumes, mounts, ca_env = _build_ca(ca_bundle)
+    volumes, mounts = _build_ca_volume(ca_bundle)
     container = {
         "name": "resolve",
         # Also for device cuda: it computes nothing, and the gpu image has gigabytes.
         "image": settings.server_image_cpu,
         "imagePullPolicy": settings.image_pull_policy,
         "args": ["resolve", escape(str(address)), *(["--version-only"] if version_only else [])],
-        "env": [*_build_env(classifier), *ca_env],
+        "env": merge_env(
+            build_given_env(classifier, settings),
+            _build_places_env(classifier),
+            build_credentials_env(classifier),
+            build_ca_env(ca_bundle),
+        ),
         "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}},
         "securityContext": restricted.CONTAINER,
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -81,7 +87,7 @@ def build_resolve_job(
     }
 
 
-def _build_env(classifier: ImageClassifier) -> list[Object]:
+def _build_places_env(classifier: ImageClassifier) -> list[Object]:
     namespace, spec = classifier.identity.namespace, classifier.spec
     storage = resolve_storage(namespace, spec.storage)
     places = {
@@ -89,19 +95,15 @@ def _build_env(classifier: ImageClassifier) -> list[Object]:
         "AWS_ENDPOINT_URL_S3": storage.endpoint,
         "AWS_REGION": storage.region,
     }
-    ours = [{"name": name, "value": escape(value)} for name, value in places.items() if value]
-    ours += build_credentials_env(classifier)
-    taken = {variable["name"] for variable in ours}
-    return [*(each.model_dump() for each in spec.pod.env if each.name not in taken), *ours]
+    return [{"name": name, "value": escape(value)} for name, value in places.items() if value]
 
 
-def _build_ca(ca_bundle: str | None) -> tuple[list[Object], list[Object], list[Object]]:
-    """Return volumes, mounts and variables by which the container trusts the bundle: from the pod's own annotation."""
+def _build_ca_volume(ca_bundle: str | None) -> tuple[list[Object], list[Object]]:
+    """Return volumes and mounts by which the container sees the bundle: from the pod's own annotation."""
     if not ca_bundle:
-        return [], [], []
+        return [], []
     item = {"path": CA_KEY, "fieldRef": {"fieldPath": f"metadata.annotations['{_CA_ANNOTATION}']"}}
     return (
         [{"name": "ca", "downwardAPI": {"items": [item]}}],
         [{"name": "ca", "mountPath": SPEC_DIR, "readOnly": True}],
-        [{"name": "CLASSIFIER_CA_FILE", "value": f"{SPEC_DIR}/{CA_KEY}"}],
     )

@@ -2,11 +2,13 @@
 
 import itertools
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from classifier_inference.prediction_log.mlflow_client import MlflowClient
 from classifier_inference.prediction_log.mlflow_data import Run
@@ -54,6 +56,18 @@ class Recording:
             {"name": self.experiment, "artifact_location": f"s3://{BUCKET}/artifacts/{self.experiment}"},
             dict,
         )
+
+    def go_behind_tls(self, folder: Path) -> Path:
+        """Have both stores show certificates of an authority of their own; return the file with its certificate."""
+        authority, ca_file = trustme.CA(), folder / "ca.crt"
+        authority.cert_pem.write_to_path(str(ca_file))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+        self.to_mlflow.shut()
+        self.to_minio.shut()
+        self.to_mlflow, self.to_minio = Gate(self._mlflow.port, context), Gate(self._minio.port, context)
+        self.tracking_uri = self.to_mlflow.url
+        return ca_file
 
     def start(
         self, pod: str = "pod-1", *, keys: dict[str, str] | None = None, keep: bool = False, **log: Any

@@ -5,6 +5,7 @@ import selectors
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -27,10 +28,14 @@ START_SECONDS = 240
 
 
 class Gate:
-    """Passes TCP connections on to a port; shut, it refuses them and breaks those that it has."""
+    """Passes TCP connections on to a port; shut, it refuses them and breaks those that it has.
 
-    def __init__(self, target: int) -> None:
+    With `tls` they come by TLS, and are passed on without.
+    """
+
+    def __init__(self, target: int, tls: ssl.SSLContext | None = None) -> None:
         self.port = free_port()
+        self._tls = tls
         self.on_connection: Callable[[], object] = lambda: None
         """Called when somebody has connected, before anything is passed on."""
         self._target = target
@@ -40,7 +45,7 @@ class Gate:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     def open(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", self.port))
@@ -64,6 +69,10 @@ class Gate:
             threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
 
     def _pass_on(self, client: socket.socket) -> None:
+        try:
+            client = self._tls.wrap_socket(client, server_side=True) if self._tls else client
+        except OSError:
+            return  # who doesn't trust us goes away
         with client, socket.create_connection(("127.0.0.1", self._target)) as server:
             self._open |= {client, server}
             other = {client: server, server: client}
@@ -73,7 +82,7 @@ class Gate:
                 try:
                     while True:
                         for key, _ in selector.select():
-                            received = key.fileobj.recv(2**16)  # type: ignore[union-attr]
+                            received = _receive(key.fileobj)  # type: ignore[arg-type]
                             if not received:
                                 return
                             other[key.fileobj].sendall(received)  # type: ignore[index]
@@ -81,6 +90,14 @@ class Gate:
                     return
                 finally:
                     self._open -= {client, server}
+
+
+def _receive(connection: socket.socket) -> bytes:
+    """Return what is there, none of it left behind where no selector would see it."""
+    received = connection.recv(2**16)
+    while isinstance(connection, ssl.SSLSocket) and connection.pending():
+        received += connection.recv(2**16)
+    return received
 
 
 def _break(connection: socket.socket) -> None:

@@ -80,6 +80,27 @@ def test_an_mlflow_behind_a_token_or_a_password_is_logged_to_and_told_of_without
     assert "passw0rd" not in known.text
 
 
+def test_stores_behind_an_authority_of_their_own_take_what_is_logged_by_the_given_file_alone(
+    recording: Recording, tmp_path: Path
+) -> None:
+    write_window(recording.own, START)
+    ca_file = recording.go_behind_tls(tmp_path)
+    trusting_nobody = recording.start()
+    state = recording.wait_for_state(
+        lambda state: state.tracking.ready is False and state.storage and state.storage.ready is False
+    )
+    assert state.storage is not None
+    assert (state.tracking.reason, state.storage.reason) == (SinkReason.UNREACHABLE, SinkReason.UNREACHABLE)
+    assert "certificate" in state.tracking.message
+    assert "certificate is not trusted" in state.storage.message
+    trusting_nobody.kill()
+    recording.start(keys={"CLASSIFIER_CA_FILE": str(ca_file)})
+    recording.wait_until_shipped()
+    (run,) = recording.runs()
+    assert run.status == "FINISHED"
+    assert recording.keys()
+
+
 def test_a_store_whose_clock_is_another_is_told_in_its_own_words(recording: Recording, tmp_path: Path) -> None:
     patch = tmp_path / "patch"
     patch.mkdir()

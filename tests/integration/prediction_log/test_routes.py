@@ -27,7 +27,7 @@ PREDICTIONS = [["blue", 0.95], ["green", 0.04], ["röd/🐈", 0.01]]
 GIVEN = {"image_path": "cat.png", "predictions": PREDICTIONS, "model_version": "1.0.0"}
 UNICODE_NAME = "blå katt 猫.png"
 
-StartServer = Callable[[Recording], Server]
+StartServer = Callable[..., Server]
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
         (root / name).write_bytes(IMAGE)
     (root / "text.txt").write_text("hello")
 
-    def start(recording: Recording) -> Server:
+    def start(recording: Recording, **more: str) -> Server:
         document = tmp_path / "server.json"
         (tmp_path / "model.onnx").write_bytes(build_model())
         content = build_document(
@@ -50,7 +50,7 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
             predictionLog={"experiment": recording.experiment, "window": "1s"},
         )
         document.write_text(json.dumps(content))
-        environment = {"POD_NAME": "pod-1", "POD_NAMESPACE": "team-a", "IMAGE_ROOT": str(root), **credentials()}
+        environment = {"POD_NAME": "pod-1", "POD_NAMESPACE": "team-a", "IMAGE_ROOT": str(root), **credentials(), **more}
         arguments = (f"--files={tmp_path}", f"--spool={recording.spool}")
         servers.append(Server(document, *arguments, **environment).wait_until_ready())
         return servers[-1]
@@ -97,6 +97,18 @@ def test_a_prediction_becomes_a_run_at_once_and_is_found_by_both_ids(
     if kind == "recording":
         assert recording.read(f"{made.artifact_uri}/input_images/cat.png") == IMAGE
         assert b"0.950000  blue" in recording.read(f"{made.artifact_uri}/{paths[1]}")
+
+
+def test_runs_are_made_and_found_in_stores_behind_an_authority_of_their_own(
+    recording: Recording, start_server: StartServer, tmp_path: Path
+) -> None:
+    ca_file = recording.go_behind_tls(tmp_path)
+    with start_server(recording, CLASSIFIER_CA_FILE=str(ca_file)).client() as client:
+        made = client.post(LOG, json=GIVEN)
+        assert made.status_code == 200, made.text
+        found = client.get(f"{RUNS}/{made.json()['run_id']}")
+        assert found.json()["status"] == "FINISHED"
+    assert recording.read(f"{made.json()['artifact_uri']}/input_images/cat.png") == IMAGE
 
 
 def test_an_image_may_come_with_the_request_and_the_served_version_is_the_default(

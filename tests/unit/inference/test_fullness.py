@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 
 from classifier_inference.prediction_log.sinks.fullness import METRICS, judge_fullness, read_used_share
+from tests.integration.server.https_server import send, serve_https
 
 TEXT = """# TYPE minio_cluster_capacity_usable_free_bytes gauge
 minio_cluster_capacity_usable_free_bytes{server="127.0.0.1:9000"} 5e+09
@@ -37,6 +39,13 @@ def store() -> Iterator[str]:
 
 def test_a_minio_says_how_full_it_is(store: str) -> None:
     assert read_used_share(store) == pytest.approx(0.95)
+
+
+def test_a_minio_behind_an_authority_of_its_own_is_asked_by_the_given_file(tmp_path: Path) -> None:
+    with serve_https(tmp_path) as server:
+        server.answers = {METRICS: send(TEXT.encode())}
+        assert read_used_share(server.url, str(server.ca_file)) == pytest.approx(0.95)
+        assert read_used_share(server.url) is None
 
 
 @pytest.mark.parametrize("path", ["/other", "/closed"])

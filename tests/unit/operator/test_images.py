@@ -28,8 +28,10 @@ def test_the_store_s_credentials_come_from_its_own_secret() -> None:
     assert "AWS_ACCESS_KEY_ID" not in env
 
 
-def test_authorities_are_for_servers_that_fetch() -> None:
-    assert server_env("PEM", images=IMAGES)["CLASSIFIER_CA_FILE"]["value"] == "/etc/classifier/ca.crt"
+@pytest.mark.parametrize("asks", [{"images": IMAGES}, {"tracking": {"mode": "Managed"}}], ids=["images", "runs"])
+def test_authorities_are_for_servers_that_ask_others(asks: dict[str, Any]) -> None:
+    assert server_env("PEM", **asks)["CLASSIFIER_CA_FILE"]["value"] == "/etc/classifier/ca.crt"
+    assert "CLASSIFIER_CA_FILE" not in server_env(**asks)
     assert not {name for name in server_env("PEM") if name.startswith(("CLASSIFIER_CA", "CLASSIFIER_IMAGES"))}
 
 

@@ -186,6 +186,14 @@ def test_the_job_trusts_the_operators_certificate_authorities() -> None:
     assert {"name": "CLASSIFIER_CA_FILE", "value": "/etc/classifier/ca.crt"} in template["spec"]["containers"][0]["env"]
 
 
+def test_the_operators_variables_reach_the_job_too_and_the_objects_own_come_first() -> None:
+    settings = SETTINGS.model_copy(update={"server_env": {"HTTPS_PROXY": "all", "TZ": "UTC", "AWS_REGION": "x"}})
+    classifier = classifier_of(pod={"env": [{"name": "HTTPS_PROXY", "value": "own"}]})
+    job = build_resolve_job(classifier, ADDRESS, "0123456789", settings, None, version_only=False)
+    told = {each["name"]: each.get("value") for each in container_of(job)["env"]}
+    assert (told["HTTPS_PROXY"], told["TZ"], told["AWS_REGION"]) == ("own", "UTC", "eu-1")
+
+
 def test_the_jobs_name_fits_a_label_whatever_the_objects_name() -> None:
     identity = parse_image_classifier(body_of({"model": MODEL, "tracking": TRACKING}, name="x" * 50)).identity
     assert len(build_resolve_job_name(identity, "0123456789")) <= 63

@@ -180,18 +180,20 @@ def test_the_pods_fields_are_passed_on_and_ours_win() -> None:
     assert {"name": "TZ", "value": "UTC"} in template["spec"]["containers"][0]["env"]
 
 
-def test_the_operator_s_variables_reach_servers_and_fetch_and_the_object_s_own_come_first() -> None:
+def test_the_operator_s_variables_reach_all_of_its_containers_and_the_object_s_own_come_first() -> None:
     given = {"A": "ours", "OTEL_SERVICE_NAME": "ours", "POD_NAME": "ours"}
     classifier = classifier_of(pod={"env": [{"name": "A", "value": "own"}]}, tracking={"mode": "Managed"})
     settings = SETTINGS.model_copy(update={"server_env": given})
     pod = build_pod_template(classifier, build_revision(classifier, None), settings, None)["spec"]
-    (fetch,) = [container for container in pod["initContainers"] if container["name"] == "fetch"]
-    for container in (pod["containers"][0], fetch):
+    own = [container for container in pod["initContainers"] if container["name"] in {"fetch", "recorder"}]
+    assert len(own) == 2
+    for container in (pod["containers"][0], *own):
         names = [variable["name"] for variable in container["env"]]
         assert len(names) == len(set(names))
         told = {variable["name"]: variable.get("value") for variable in container["env"]}
         assert (told["A"], told["OTEL_SERVICE_NAME"]) == ("own", "ours")
-    assert {v["name"]: v for v in pod["containers"][0]["env"]}["POD_NAME"]["valueFrom"]
+    for container in (pod["containers"][0], own[1]):
+        assert {variable["name"]: variable for variable in container["env"]}["POD_NAME"]["valueFrom"]
 
 
 def test_the_service_selects_what_the_deployment_makes() -> None:
@@ -215,9 +217,14 @@ def test_certificate_authorities_of_a_revision_stay_as_they_were_made() -> None:
     assert made["immutable"] is True
     assert read_ca_bundle(made, "new") == "old"
     assert read_ca_bundle(None, "new") == "new"
-    assert template_of("some")["spec"]["initContainers"][-1]["env"] == [
-        {"name": "CLASSIFIER_CA_FILE", "value": "/etc/classifier/ca.crt"}
-    ]
+
+
+@pytest.mark.parametrize("name", ["fetch", "recorder"])
+def test_what_asks_other_hosts_trusts_the_operators_certificate_authorities(name: str) -> None:
+    containers = template_of("some", tracking={"mode": "Managed"})["spec"]["initContainers"]
+    (container,) = [each for each in containers if each["name"] == name]
+    assert {"name": "CLASSIFIER_CA_FILE", "value": "/etc/classifier/ca.crt"} in container["env"]
+    assert {"name": "spec", "mountPath": "/etc/classifier", "readOnly": True} in container["volumeMounts"]
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,12 @@ def test_the_old_revision_is_named_while_it_answers_and_the_new_one_fails() -> N
     [
         (waiting("ErrImagePull", "no such tag"), "ImagePullFailed", "img:1: no such tag"),
         (waiting("CreateContainerConfigError", "no config"), "ContainerNotStarted", "no config"),
+        (waiting("CreateContainerConfigError", 'secret "reader" not found'), "CredentialsMissing", "reader"),
+        (
+            waiting("CreateContainerConfigError", "couldn't find key accessKeyId in Secret team/reader"),
+            "CredentialsMissing",
+            "accessKeyId",
+        ),
         (failing(ended("Traceback")), "ServerCrashed", "server ended with status 1: Traceback"),
         (failing(ended("", reason="OOMKilled")), "OutOfMemory", "resources.limits.memory"),
         (copying("model", "cp: cannot stat '/m'"), "ModelNotFound", "cannot stat"),

@@ -1,6 +1,7 @@
 """How full a MinIO is, as its own metrics tell: S3 itself has no word for it."""
 
 import re
+import ssl
 
 import httpx2
 
@@ -12,11 +13,15 @@ TIMEOUT_SECONDS = 2.0
 _CAPACITY = re.compile(r"^minio_cluster_capacity_usable_(free|total)_bytes(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 
 
-def read_used_share(endpoint: str) -> float | None:
-    """Return how much of a MinIO is used, from 0 to 1; None for a store that doesn't say."""
+def read_used_share(endpoint: str, ca_file: str | None = None) -> float | None:
+    """Return how much of a MinIO is used, from 0 to 1; None for a store that doesn't say.
+
+    `ca_file` holds all certificate authorities to trust; None means the usual ones.
+    """
     try:
-        answer = httpx2.get(f"{endpoint.rstrip('/')}{METRICS}", timeout=TIMEOUT_SECONDS)
-    except httpx2.HTTPError:
+        verify = ssl.create_default_context(cafile=ca_file)
+        answer = httpx2.get(f"{endpoint.rstrip('/')}{METRICS}", timeout=TIMEOUT_SECONDS, verify=verify)
+    except (httpx2.HTTPError, OSError):
         return None
     capacity = {name: float(value) for name, value in _CAPACITY.findall(answer.text)} if answer.is_success else {}
     if not capacity.get("total") or "free" not in capacity:

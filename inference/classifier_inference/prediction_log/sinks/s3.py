@@ -33,6 +33,7 @@ class S3Store:
     def __init__(self, endpoint: str | None = None, region: str | None = None, ca_file: str | None = None) -> None:
         """`ca_file`: all certificate authorities to trust; None for the usual ones."""
         self._endpoint = endpoint
+        self.ca_file = ca_file
         self._connect: Callable[[], Any] = lambda: s3_client.make_client(endpoint, region, ca_file, READ_SECONDS)
         self._made: Any = None
 
