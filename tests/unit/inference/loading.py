@@ -14,12 +14,12 @@ from classifier_inference.termination_log import StartError
 from tests.tiny_model import COLOURS, build_document, build_model
 
 
-def load(folder: Path, content: bytes | None = None, **changes: Any) -> LoadedClassifier:
+def load(folder: Path, content: bytes | None = None, threads: int = 1, **changes: Any) -> LoadedClassifier:
     """Load a document with changes to its spec, from a folder that gets the model's content."""
     (folder / "model.onnx").write_bytes(build_model() if content is None else content)
     classifier = parse_document(json.dumps(build_document(folder, **changes)))
     files = find_files(classifier.spec, on_this_machine(None, lambda source: folder))
-    return load_classifier(classifier, files, threads=1)
+    return load_classifier(classifier, files, threads)
 
 
 def refuse(reason: Reason, message: str, folder: Path, content: bytes | None = None, **changes: Any) -> None:

@@ -1,5 +1,7 @@
 """Which strings are API keys."""
 
+import hmac
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,21 @@ def folder(tmp_path: Path) -> Path:
 )
 def test_a_file_is_a_key(folder: Path, given: list[bytes], opens: bool) -> None:
     assert ApiKeys(folder).opens(given) is opens
+
+
+def test_every_key_is_compared_whatever_fits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(given: bytes, key: bytes, compare: Callable[[bytes, bytes], bool] = hmac.compare_digest) -> bool:
+        compared.append((given, key))
+        return compare(given, key)
+
+    keys = ApiKeys(folder)
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    for given in ([b"first"], ["zw\u00f6lf".encode()], [b"wrong"], [b"first", b"wrong"]):
+        compared.clear()
+        keys.opens(given)
+        assert len(set(compared)) == 2 * len(given)
 
 
 def test_files_are_read_again_after_a_moment_and_a_folder_that_has_gone_lets_nobody_in(folder: Path) -> None:

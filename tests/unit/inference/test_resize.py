@@ -16,12 +16,14 @@ from classifier_inference import resize
 from classifier_inference.geometry import find_part, measure
 from classifier_inference.resize import choose_method, resize_by_pillow
 from classifier_inference.spec import Preprocess, Resize
+from tests.tiny_model import make_noise
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = ROOT / "inference/classifier_inference/resample.c"
 SCRIPT = Path(__file__).with_name("sanitized_resize.py")
 FUZZ_SECONDS = 5
 MOST_OFF = 0.0002
+ODD_SIZES = [(1, 1), (1, 7), (7, 1), (2, 2), (223, 223), (224, 224), (225, 223), (1, 5000), (5000, 1)]
 FILTERS = ["box", "bilinear", "hamming", "bicubic", "lanczos"]
 
 
@@ -106,6 +108,21 @@ def test_pillow_without_the_kernel_is_one_off_in_few_values(interpolation: str) 
                 off += int(np.count_nonzero(difference))
                 values += difference.size
     assert off <= MOST_OFF * values
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "box"])
+def test_pillow_without_the_kernel_is_exact_where_pixels_are_not_faded(interpolation: str) -> None:
+    photos = [Image.open(path).convert("RGB") for path in sorted((ROOT / "models/photos").glob("*.jpg"))]
+    for image in (*photos, *map(make_noise, ODD_SIZES)):
+        for resized in ({"shorterSide": 256}, {"exact": [224, 224]}, {"pad": [300, 4096]}, {"exact": [231, 4096]}):
+            asked = Preprocess.model_validate({"resize": resized, "crop": 200, "interpolation": interpolation})
+            geometry = measure(image.size, asked.resize)
+            part = find_part(geometry, asked)
+            if max(geometry.resized) > 4096:
+                continue
+            box = part.left, part.top, part.left + part.width, part.top + part.height
+            wanted = image.resize(geometry.resized, Image.Resampling[interpolation.upper()]).crop(box)
+            np.testing.assert_array_equal(resize_by_pillow(image, geometry.resized, part, interpolation), wanted)
 
 
 def test_resizing_keeps_no_memory() -> None:

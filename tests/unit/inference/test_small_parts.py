@@ -1,6 +1,7 @@
 """Request ids, devices, containers, settings, worker threads."""
 
 import asyncio
+import json
 import threading
 import uuid
 from pathlib import Path
@@ -8,11 +9,18 @@ from pathlib import Path
 import psutil
 import pytest
 
+from classifier_inference.classifier import LoadedClassifier
 from classifier_inference.container import count_cpus, read_memory
 from classifier_inference.devices import explain_missing_cuda, list_gpus
+from classifier_inference.document import parse_document
 from classifier_inference.pool import Pool, QueueFullError
 from classifier_inference.request_id import make_uuid7
-from classifier_inference.settings import parse_root_path
+from classifier_inference.server import run_server
+from classifier_inference.settings import Settings, parse_root_path
+from classifier_inference.termination import Reason
+from classifier_inference.termination_log import StartError
+from tests.tiny_model import build_document
+from tests.unit.inference.loading import load
 
 CUDA = ["CUDAExecutionProvider", "CPUExecutionProvider"]
 
@@ -62,12 +70,34 @@ def test_gpus_are_named_as_the_driver_names_them(tmp_path: Path) -> None:
     [
         ({"cpu.max": "50000 100000"}, 1),
         ({"cpu.max": "100000 100000"}, 1),
+        ({"cpu.max": "250000 100000"}, 3),
+        ({"cpu.max": "400000 100000"}, 4),
+        ({"cpu.max": "1600000 100000"}, 8),
         ({"cpu/cpu.cfs_quota_us": "20000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "250000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
+        ({"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
+        ({"cpu/cpu.cfs_quota_us": "1600000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 8),
     ],
 )
-def test_threads_follow_the_cpu_limit(tmp_path: Path, files: dict[str, str], wanted: int) -> None:
+def test_threads_follow_the_cpu_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], wanted: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(8)))
     write_files(tmp_path, files)
     assert count_cpus(tmp_path) == wanted
+
+
+def test_a_server_has_each_image_computed_on_one_thread(tmp_path: Path) -> None:
+    counts: list[int] = []
+
+    def load_and_end(threads: int) -> LoadedClassifier:
+        options = load(tmp_path, threads=threads).model._session.get_session_options()
+        counts.append(options.intra_op_num_threads)
+        raise StartError(Reason.MODEL_INVALID, "that was all")
+
+    classifier = parse_document(json.dumps(build_document(tmp_path)))
+    assert run_server(classifier, load_and_end, Settings(host="127.0.0.1", port=0)) == 1
+    assert counts == [1]
 
 
 @pytest.mark.parametrize(
