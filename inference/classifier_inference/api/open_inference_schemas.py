@@ -191,7 +191,7 @@ class ModelStatistics(BaseModel):
     """What one model did since the server started, by any protocol."""
 
     name: str
-    version: str
+    version: str = Field(description="The number that the version begins with; 1 where there is none.")
     last_inference: int = Field(description="Milliseconds since 1970; 0 before the first.")
     inference_count: int = Field(description="Images.")
     execution_count: int = Field(description="Runs of the model.")

@@ -1,5 +1,7 @@
 """What a model did since the server started, as the statistics extension of Triton's clients wants it."""
 
+import re
+
 from classifier_inference.serving import Serving
 
 
@@ -15,7 +17,7 @@ def describe_statistics(serving: Serving) -> dict[str, object]:
     )
     return {
         "name": serving.classifier.name,
-        "version": serving.classifier.spec.model.version,
+        "version": number_version(serving.classifier.spec.model.version),
         "last_inference": round(serving.last_answer * 1000),
         "inference_count": infer["count"],
         "execution_count": infer["count"],
@@ -25,12 +27,26 @@ def describe_statistics(serving: Serving) -> dict[str, object]:
             "queue": stages["queue"],
             "compute_input": decode,
             "compute_infer": infer,
-            "compute_output": {"count": infer["count"], "ns": 0},
+            "compute_output": {"count": infer["count"], "ns": _find_rest(stages)},
             "cache_hit": {"count": 0, "ns": 0},
             "cache_miss": {"count": 0, "ns": 0},
         },
         "batch_stats": [],
     }
+
+
+def number_version(version: str) -> str:
+    """Return the number that a version begins with; 1 without one.
+
+    Triton's versions are numbers: perf_analyzer reads it (1 of 1.0.0, and ends at v3), then looks for statistics of 1.
+    """
+    found = re.match(r"\d{1,18}", version, re.ASCII)
+    return str(int(found[0])) if found else "1"
+
+
+def _find_rest(stages: dict[str, dict[str, int]]) -> int:
+    """Return the nanoseconds that no other stage took: rendering answers, and having them logged."""
+    return max(0, stages["total"]["ns"] - sum(stages[stage]["ns"] for stage in ("read", "queue", "decode", "infer")))
 
 
 def _read_stages(serving: Serving) -> dict[str, dict[str, int]]:

@@ -17,6 +17,7 @@ from models.sample import HERE, SHA256
 from models.torch_checkpoint import Array
 from tests.reference import reference
 from tests.tiny_model import TO_STORED, encode
+from tests.unit.inference.loading import load
 from tests.unit.models.layers import convolve, normalise_batch
 
 QUICKSTART = HERE.parent / "manifests" / "samples" / "quickstart.yaml"
@@ -66,6 +67,23 @@ def test_every_class_has_a_label_of_its_own() -> None:
 def test_photographs_are_what_they_show(session: onnxruntime.InferenceSession, photo: str, classes: set[int]) -> None:
     logits = session.run(["logits"], {"image": preprocess(HERE / "photos" / photo)})[0]
     assert int(np.argmax(logits)) in classes
+
+
+@pytest.mark.parametrize("photo", sorted(path.name for path in (HERE / "photos").glob("*.jpg")))
+def test_the_classifiers_scores_are_those_of_the_reference(
+    tmp_path: Path, model: onnx.ModelProto, session: onnxruntime.InferenceSession, photo: str
+) -> None:
+    spec = yaml.safe_load(QUICKSTART.read_text())["spec"]
+    content = (HERE / "photos" / photo).read_bytes()
+    _, values = reference(content, Preprocess.model_validate(spec["preprocess"]))
+    (logits,) = session.run(["logits"], {"image": values[None]})[0].astype(np.float64)
+    wanted = np.exp(logits - logits.max())
+    served = spec["model"] | {
+        "uri": f"file:{tmp_path / 'model.onnx'}",
+        "labels": {"uri": f"file:{HERE / 'imagenet_labels.txt'}"},
+    }
+    loaded = load(tmp_path, model.SerializeToString(deterministic=True), model=served, preprocess=spec["preprocess"])
+    np.testing.assert_allclose(loaded.classify(content).scores, wanted / wanted.sum(), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("orientation", TO_STORED)
