@@ -1,10 +1,12 @@
 """A real HTTPS server, with a certificate of an authority made for the test, that answers as it is told."""
 
+import gzip
 import ssl
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -36,6 +38,60 @@ def one_after_another(*answers: Answer) -> Answer:
     """Give each answer once, and the last one from then on."""
     left = list(answers)
     return lambda handler: (left.pop(0) if len(left) > 1 else left[0])(handler)
+
+
+def send_unsaid(content: bytes) -> Answer:
+    """Answer without saying how much comes."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return answer
+
+
+def stall(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "100")
+    handler.end_headers()
+    handler.wfile.flush()
+    handler.connection.settimeout(30)
+    handler.rfile.read(1)
+
+
+def send_folded(handler: BaseHTTPRequestHandler) -> None:
+    """Answer with what would be far over the limit, did anybody unfold it."""
+    content = gzip.compress(b"\0" * 2**24)
+    handler.send_response(200)
+    handler.send_header("Content-Encoding", "gzip")
+    handler.send_header("Content-Length", str(len(content)))
+    handler.end_headers()
+    handler.wfile.write(content)
+
+
+def no_length(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n")
+
+
+def send_many_headers(handler: BaseHTTPRequestHandler) -> None:
+    with suppress(OSError):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for _ in range(10_000):
+            handler.wfile.write(b"a: " + b"b" * 1000 + b"\r\n")
+
+
+def trickle(beginning: bytes, piece: bytes) -> Answer:
+    """Answer a piece at a time, each in time, for as long as anybody reads."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        with suppress(OSError):
+            handler.wfile.write(beginning)
+            while True:
+                handler.wfile.write(piece)
+                time.sleep(1)
+
+    return answer
 
 
 class HttpsServer:

@@ -1,25 +1,33 @@
 """Images by https:// and s3:// addresses: fetched where that is allowed, and from nowhere else."""
 
-import gzip
 import json
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 
 from tests.integration.prediction_log.stores import KEY_ID, SECRET_KEY, Store, s3_client, start_minio
 from tests.integration.server.conftest import Start
-from tests.integration.server.https_server import HttpsServer, send, serve_https
+from tests.integration.server.https_server import (
+    HttpsServer,
+    no_length,
+    send,
+    send_folded,
+    send_many_headers,
+    send_unsaid,
+    serve_https,
+    stall,
+    trickle,
+)
 from tests.integration.server.process import Server
 from tests.tiny_model import make_image, write_document
 
 PREDICT = "/api/v1/predict"
 RED = make_image("red")
+LIMIT = 2**20
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +39,8 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServer]
             "/leaves": send(b"", 302, location="https://127.0.0.1:1/red.png"),
             "/plain": send(b"", 302, location="http://localhost/red.png"),
             "/circle": send(b"", 302, location="/circle"),
-            "/large": send(b"x" * (2**20 + 1)),
-            "/large-unsaid": send_unsaid(b"x" * (2**20 + 1)),
+            "/large": send(b"x" * (LIMIT + 1)),
+            "/large-unsaid": send_unsaid(b"x" * (LIMIT + 1)),
             "/broken": send(b"", 500),
             "/folded": send_folded,
             "/short": send(RED, length=len(RED) + 1),
@@ -53,60 +61,6 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServer]
         yield server
 
 
-def send_unsaid(content: bytes) -> Any:
-    """Answer without saying how much comes."""
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.end_headers()
-        handler.wfile.write(content)
-
-    return answer
-
-
-def stall(handler: BaseHTTPRequestHandler) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Length", "100")
-    handler.end_headers()
-    handler.wfile.flush()
-    handler.connection.settimeout(30)
-    handler.rfile.read(1)
-
-
-def send_folded(handler: BaseHTTPRequestHandler) -> None:
-    """Answer with what would be far over the limit, did anybody unfold it."""
-    content = gzip.compress(b"\0" * 2**24)
-    handler.send_response(200)
-    handler.send_header("Content-Encoding", "gzip")
-    handler.send_header("Content-Length", str(len(content)))
-    handler.end_headers()
-    handler.wfile.write(content)
-
-
-def no_length(handler: BaseHTTPRequestHandler) -> None:
-    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n")
-
-
-def send_many_headers(handler: BaseHTTPRequestHandler) -> None:
-    with suppress(OSError):
-        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
-        for _ in range(10_000):
-            handler.wfile.write(b"a: " + b"b" * 1000 + b"\r\n")
-
-
-def trickle(beginning: bytes, piece: bytes) -> Any:
-    """Answer a piece at a time, each in time, for as long as anybody reads."""
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        with suppress(OSError):
-            handler.wfile.write(beginning)
-            while True:
-                handler.wfile.write(piece)
-                time.sleep(1)
-
-    return answer
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     store = start_minio(tmp_path_factory.mktemp("minio"))
@@ -114,6 +68,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     for bucket in ("photos", "secrets"):
         client.create_bucket(Bucket=bucket)
         client.put_object(Bucket=bucket, Key="a/red.png", Body=RED)
+    for size in (LIMIT, LIMIT + 1):
+        client.put_object(Bucket="photos", Key=f"{size}-bytes", Body=b"x" * size)
     yield store
     store.stop()
 
@@ -152,6 +108,20 @@ def test_an_image_behind_https_is_classified(fetching: Server, elsewhere: HttpsS
 
 def test_an_image_in_a_store_is_classified(fetching: Server) -> None:
     assert ask(fetching, "s3://photos/a/red.png").json()["predictions"][0]["label"] == "red"
+
+
+@pytest.mark.parametrize(("size", "wanted"), [(LIMIT, (400, "not-an-image")), (LIMIT + 1, (413, "too-many-bytes"))])
+def test_an_image_in_a_store_may_be_as_large_as_any_other(fetching: Server, size: int, wanted: tuple[int, str]) -> None:
+    assert name_problem(ask(fetching, f"s3://photos/{size}-bytes")) == wanted
+
+
+def test_the_logs_credentials_never_open_an_image(start: Start, store: Store) -> None:
+    environment = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+    images = {"allow": ["s3://photos"], "s3": {"endpoint": store.url}}
+    server = start(images=images, environment=environment).wait_until_ready()
+    answer = ask(server, "s3://photos/a/red.png")
+    assert name_problem(answer) == (502, "image-unreachable")
+    assert "AccessDenied" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -262,6 +232,26 @@ def test_a_name_that_leads_to_this_machine_is_refused_unless_that_is_allowed(
     answer = ask(server, f"{elsewhere.url}/red.png")
     assert answer.status_code == (200 if private else 403), answer.text
     assert elsewhere.asked["/red.png"] == asked + private
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_a_redirect_to_an_allowed_name_in_a_private_network_is_refused_unless_that_is_allowed_too(
+    start: Start, elsewhere: HttpsServer, tmp_path: Path, private: bool
+) -> None:
+    with serve_https(tmp_path) as inner:
+        inner.answers["/red.png"] = send(RED)
+        elsewhere.answers["/inwards"] = send(b"", 302, location=f"{inner.url}/red.png")
+        hosts = [server.url.removeprefix("https://") for server in (elsewhere, inner)]
+        images = {"allow": hosts, "private": hosts if private else hosts[:1]}
+        trusted = tmp_path / "both.crt"
+        trusted.write_text(elsewhere.ca_file.read_text() + inner.ca_file.read_text())
+        server = start(images=images, environment={"CLASSIFIER_CA_FILE": str(trusted)}).wait_until_ready()
+        answer = ask(server, f"{elsewhere.url}/inwards")
+        if private:
+            assert answer.json()["predictions"][0]["label"] == "red", answer.text
+        else:
+            assert name_problem(answer) == (403, "address-not-allowed")
+        assert inner.asked.total() == private
 
 
 def test_without_a_list_every_address_is_refused(start: Start, elsewhere: HttpsServer, tmp_path: Path) -> None:
