@@ -1,9 +1,10 @@
 """What others go on undoing, and what the API server won't have: told, and not fought over in a hurry."""
 
 import base64
+import itertools
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -28,28 +29,39 @@ def served(operator: Cluster) -> Iterator[str]:
 
 
 @contextmanager
-def rival(cluster: Cluster, name: str) -> Iterator[list[int]]:
-    """Add a variable to the server of a Deployment whenever it isn't there; yield the generations that it made."""
-    made: list[int] = []
+def again_and_again(act: Callable[[], None]) -> Iterator[None]:
+    """Act up to twenty times a second, in a thread of its own, until the block ends."""
     ended = threading.Event()
 
-    def add_again() -> None:
+    def go_on() -> None:
         while not ended.is_set():
-            found = cluster.get("deployments", NAMESPACE, name)
-            assert found is not None
-            if EXTRA not in variables(found):
-                path = "/spec/template/spec/containers/0/env/-"
-                changed = cluster.patch("deployments", NAMESPACE, name, [{"op": "add", "path": path, "value": EXTRA}])
-                made.append(changed["metadata"]["generation"])
+            act()
             ended.wait(0.05)
 
-    thread = threading.Thread(target=add_again)
+    thread = threading.Thread(target=go_on)
     thread.start()
     try:
-        yield made
+        yield
     finally:
         ended.set()
         thread.join()
+
+
+@contextmanager
+def rival(cluster: Cluster, name: str) -> Iterator[list[int]]:
+    """Add a variable to the server of a Deployment whenever it isn't there; yield the generations that it made."""
+    made: list[int] = []
+
+    def add() -> None:
+        found = cluster.get("deployments", NAMESPACE, name)
+        assert found is not None
+        if EXTRA not in variables(found):
+            path = "/spec/template/spec/containers/0/env/-"
+            changed = cluster.patch("deployments", NAMESPACE, name, [{"op": "add", "path": path, "value": EXTRA}])
+            made.append(changed["metadata"]["generation"])
+
+    with again_and_again(add):
+        yield made
 
 
 def test_who_undoes_every_mend_is_told_of_and_fought_ever_more_rarely(operator: Cluster, served: str) -> None:
@@ -113,12 +125,16 @@ def variables(found: Object | None) -> list[Object]:
 @pytest.mark.usefixtures("mutating_webhook")
 def test_a_webhook_that_adds_to_a_deployment_is_told_of_too(operator: Cluster, served: str) -> None:
     operator.apply(classifier("mutated", served, replicas=0))
-    for number in range(20):
-        annotated = {"metadata": {"annotations": {"looked-at": str(number)}}}
+    looks = itertools.count()
+
+    def look_at_it() -> None:
+        annotated = {"metadata": {"annotations": {"looked-at": str(next(looks))}}}
         operator.patch("imageclassifiers", served, "mutated", annotated)
-    found = operator.until(
-        "imageclassifiers", served, "mutated", has("Progressing", "True", "Contested"), within=SECONDS
-    )
+
+    with again_and_again(look_at_it):
+        found = operator.until(
+            "imageclassifiers", served, "mutated", has("Progressing", "True", "Contested"), within=SECONDS
+        )
     assert "of the Deployment mutated" in condition(found, "Progressing")["message"]
     assert EXTRA in variables(operator.get("deployments", served, "mutated"))
     operator.kubectl("delete", "mutatingwebhookconfiguration", NAMESPACE)
