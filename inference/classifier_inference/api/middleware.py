@@ -132,7 +132,7 @@ class _Exchange:
                 headers[OWN_ID_HEADER] = self._request_id
             if self._trace is not None:
                 headers["traceparent"] = str(self._trace)
-            if self._serving.draining or not self._body_read or _is_ambiguous(self._scope):
+            if self._serving.draining or not self._body_read:
                 headers["Connection"] = "close"
         elif not self._body_read and not message.get("more_body", False):
             await self._linger(message)
@@ -195,15 +195,6 @@ class _Exchange:
 def _go_on(given: TraceContext | None) -> TraceContext | None:
     """Return the context of our span in the trace that the request belongs to, if it says so."""
     return given.go_on(os.urandom(8)) if given is not None else None
-
-
-def _is_ambiguous(scope: Scope) -> bool:
-    """Return whether the request tells its length in two ways: another server before us may have read the other one.
-
-    The connection isn't used again (RFC 9112, 6.3).
-    """
-    headers = Headers(scope=scope)
-    return "content-length" in headers and "transfer-encoding" in headers
 
 
 def _has_body(scope: Scope) -> bool:

@@ -158,7 +158,7 @@ def test_without_a_trace_one_begins(traced: Server, client: httpx2.Client, colle
         ("POST", PREDICT, 400, f"POST {PREDICT}", "not-an-image", ["read", "queue"]),
         ("PUT", PREDICT, 405, f"PUT {PREDICT}", "method-not-allowed", []),
         ("GET", "/nothing", 404, "GET", "no-such-route", []),
-        ("BREW", "/nothing", 404, "HTTP", "no-such-route", []),
+        ("PURGE", "/nothing", 404, "HTTP", "no-such-route", []),
         ("GET", "/v2/models/colours/versions/2", 404, "GET /v2/models/{name}/versions/{version}", "no-such-model", []),
         ("GET", "/v2/models/other", 404, "GET /v2/models/{name}", "no-such-model", []),
         ("GET", "/api/v1/health", 200, "GET /api/v1/health", None, []),
