@@ -11,6 +11,7 @@ import typer
 
 from classifier_inference import __version__, model_commands
 from classifier_inference.malloc import tame_malloc
+from classifier_inference.quick_start import begin_start
 from classifier_inference.settings import DEFAULT_TERMINATION_LOG, Settings, parse_origins, parse_root_path
 
 HOSTNAME = socket.gethostname()
@@ -91,6 +92,7 @@ def serve(
     # Until the server takes them over, the signals that end it well end the start just as well.
     _end_on(signal.SIGTERM, signal.SIGINT, status=0)
     tame_malloc()
+    begin_start()
     from classifier_inference.start import serve_document
 
     settings = Settings(
@@ -108,7 +110,10 @@ def serve(
         ca_file=ca_file,
     )
     _configure_logs(log_level)
-    status = serve_document(document, files, images, ca_file, settings)
+    try:
+        status = serve_document(document, files, images, ca_file, settings)
+    except SystemExit as ended:
+        status = int(ended.code or 0)
     sys.stdout.flush()
     sys.stderr.flush()
     # Not by way of the interpreter's own end, which would run over a model that is still being loaded.

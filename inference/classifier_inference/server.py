@@ -5,9 +5,8 @@ import contextlib
 import os
 import signal
 import socket
-import threading
 import time
-from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from types import FrameType
 
@@ -24,6 +23,7 @@ from classifier_inference.memory import Memory, measure_limit
 from classifier_inference.pool import Pool
 from classifier_inference.prediction_log.logger import Origin
 from classifier_inference.prediction_log.open import describe_tracking, open_log
+from classifier_inference.quick_start import finish_start
 from classifier_inference.remote_image import RemoteImages
 from classifier_inference.request_id import make_uuid7
 from classifier_inference.resize import METHOD
@@ -48,9 +48,6 @@ SPANS_SECONDS = 3
 FETCH_THREADS = 8
 """Images that are brought from elsewhere at once."""
 
-THREADS_AN_IMAGE = 1
-"""A worker thread a core and an image a worker: threads that share one image spend half the processor on waiting."""
-
 _log = structlog.get_logger("server")
 
 
@@ -62,6 +59,7 @@ class DrainingServer(uvicorn.Server):
         self._serving = serving
         self._drain_seconds = drain_seconds
         self._exit_at: float | None = None
+        self.listening = asyncio.Event()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain on SIGTERM, or end: on SIGINT, on a second signal, and while nothing is answered anyway."""
@@ -76,6 +74,7 @@ class DrainingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the port, and say so."""
         await super().startup(sockets)
+        self.listening.set()
         _log.info("listening", host=self.config.host, port=self.config.port)
 
     async def on_tick(self, counter: int) -> bool:
@@ -85,14 +84,10 @@ class DrainingServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], settings: Settings) -> int:
+def run_server(classifier: Classifier, loading: Future[LoadedClassifier], settings: Settings) -> int:
     """Serve until a signal comes; return the process's exit status.
 
-    The caller should end the process without tearing the interpreter down: a load that is still under way can't be
-    stopped, and ONNX Runtime aborts when it is run over.
-
-    `load` is called with the number of threads to compute an image on, in a thread of its own. A StartError from it is
-    written to the termination log and ends the server with status 1.
+    A StartError from `loading` is written to the termination log and ends the server with status 1.
     """
     try:
         api_keys = open_api_keys(classifier.spec.auth, settings.api_keys)
@@ -128,8 +123,9 @@ def run_server(classifier: Classifier, load: Callable[[int], LoadedClassifier], 
         timeout_graceful_shutdown=FINISH_SECONDS,
     )
     server = DrainingServer(config, serving, settings.drain_seconds)
+    finish_start()
     try:
-        return asyncio.run(_serve(server, serving, lambda: load(THREADS_AN_IMAGE), settings))
+        return asyncio.run(_serve(server, serving, loading, settings))
     finally:
         closing = serving.spans.begin_closing() if serving.spans is not None else None
         if log is not None and not log.spool.close(SPOOL_SECONDS):
@@ -147,9 +143,9 @@ def _make_fetcher(classifier: Classifier, ca_file: Path | None) -> Fetcher | Non
 
 
 async def _serve(
-    server: DrainingServer, serving: Serving, load: Callable[[], LoadedClassifier], settings: Settings
+    server: DrainingServer, serving: Serving, loading: Future[LoadedClassifier], settings: Settings
 ) -> int:
-    loading = asyncio.create_task(_load(server, serving, load, settings))
+    taking = asyncio.create_task(_take_loaded(server, serving, loading, settings))
     try:
         await server.serve()
     except SystemExit:  # Uvicorn's word for a port that can't be opened; it has said why
@@ -158,19 +154,20 @@ async def _serve(
         serving.pool.close()
         if serving.fetcher is not None:
             serving.fetcher.pool.close()
-        if not loading.done():
-            loading.cancel()
+        if not taking.done():
+            taking.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        return await loading
+        return await taking
     return 0
 
 
-async def _load(
-    server: DrainingServer, serving: Serving, load: Callable[[], LoadedClassifier], settings: Settings
+async def _take_loaded(
+    server: DrainingServer, serving: Serving, loading: Future[LoadedClassifier], settings: Settings
 ) -> int:
-    """Load the classifier; on failure end the server. Return the exit status that follows."""
+    """Wait for port and classifier, and be ready; on failure end the server. Return the exit status that follows."""
+    await server.listening.wait()
     try:
-        loaded = await _in_thread(load)
+        loaded = await asyncio.wrap_future(loading)
     except StartError as error:
         write_termination(error.failure, settings.termination_log)
         server.should_exit = True
@@ -190,27 +187,3 @@ async def _load(
         load_seconds=round(loaded.load_seconds, 2),
     )
     return 0
-
-
-async def _in_thread(load: Callable[[], LoadedClassifier]) -> LoadedClassifier:
-    """Return what `load` returns, from a daemon thread: a long load must not hold back the process's end."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[LoadedClassifier] = loop.create_future()
-
-    def settle(method: Callable[[], None]) -> None:
-        if not future.done():
-            method()
-
-    def work() -> None:
-        try:
-            loaded = load()
-        except BaseException as error:  # noqa: BLE001 - handed to whoever awaits
-            caught = error
-            deliver: Callable[[], None] = lambda: future.set_exception(caught)  # noqa: E731
-        else:
-            deliver = lambda: future.set_result(loaded)  # noqa: E731
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(settle, deliver)
-
-    threading.Thread(target=work, name="load", daemon=True).start()
-    return await future

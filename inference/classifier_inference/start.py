@@ -6,14 +6,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from classifier_inference import fetch
-from classifier_inference.classifier import LoadedClassifier, load_classifier
+from classifier_inference.classifier import load_classifier
 from classifier_inference.document import read_document
 from classifier_inference.local_log import logging_locally
-from classifier_inference.server import run_server
+from classifier_inference.quick_start import begin
 from classifier_inference.settings import Settings
 from classifier_inference.sources import Source, find_files, in_folder, on_this_machine
 from classifier_inference.spec import Classifier
 from classifier_inference.termination_log import StartError, write_termination
+
+THREADS_AN_IMAGE = 1
+"""A worker thread a core and an image a worker: threads that share one image spend half the processor on waiting."""
 
 
 def serve_document(
@@ -38,7 +41,8 @@ def serve_document(
 
 
 def _serve(classifier: Classifier, locate: Callable[[Source], Path], settings: Settings) -> int:
-    def load(threads: int) -> LoadedClassifier:
-        return load_classifier(classifier, find_files(classifier.spec, locate), threads)
+    loading = begin(lambda: load_classifier(classifier, find_files(classifier.spec, locate), THREADS_AN_IMAGE))
+    # Its imports take as long as most models do to load.
+    from classifier_inference.server import run_server
 
-    return run_server(classifier, load, settings)
+    return run_server(classifier, loading, settings)

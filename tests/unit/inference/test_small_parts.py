@@ -1,25 +1,25 @@
 """Request ids, devices, containers, settings, worker threads."""
 
 import asyncio
-import json
 import threading
 import uuid
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 import pytest
 
-from classifier_inference.classifier import LoadedClassifier
+from classifier_inference import start
 from classifier_inference.container import count_cpus, read_memory
 from classifier_inference.devices import explain_missing_cuda, list_gpus
-from classifier_inference.document import parse_document
 from classifier_inference.pool import Pool, QueueFullError
 from classifier_inference.request_id import make_uuid7
-from classifier_inference.server import run_server
 from classifier_inference.settings import Settings, parse_root_path
+from classifier_inference.sources import Files
+from classifier_inference.spec import Classifier
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
-from tests.tiny_model import build_document
+from tests.tiny_model import write_document
 from tests.unit.inference.loading import load
 
 CUDA = ["CUDAExecutionProvider", "CPUExecutionProvider"]
@@ -87,16 +87,17 @@ def test_threads_follow_the_cpu_limit(
     assert count_cpus(tmp_path) == wanted
 
 
-def test_a_server_has_each_image_computed_on_one_thread(tmp_path: Path) -> None:
+def test_a_server_has_each_image_computed_on_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counts: list[int] = []
 
-    def load_and_end(threads: int) -> LoadedClassifier:
+    def load_and_end(classifier: Classifier, files: Files, threads: int) -> NoReturn:
         options = load(tmp_path, threads=threads).model._session.get_session_options()
         counts.append(options.intra_op_num_threads)
         raise StartError(Reason.MODEL_INVALID, "that was all")
 
-    classifier = parse_document(json.dumps(build_document(tmp_path)))
-    assert run_server(classifier, load_and_end, Settings(host="127.0.0.1", port=0)) == 1
+    monkeypatch.setattr(start, "load_classifier", load_and_end)
+    settings = Settings(host="127.0.0.1", port=0)
+    assert start.serve_document(write_document(tmp_path), None, None, None, settings) == 1
     assert counts == [1]
 
 
