@@ -17,7 +17,7 @@ MAKEFLAGS += --no-print-directory
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(VENV)/.installed ## Build the sample model, serve it on port 9000 and log to MLflow (Python 3.11 or newer is all it needs)
+run: $(VENV)/.installed ## Build the sample model, serve it on port 9000 and log to MLflow (Python 3.11 to 3.14 is all it needs)
 	@$(BIN)/python -m tools.serve
 
 test: check unit integration ## Run all that can be checked on this machine

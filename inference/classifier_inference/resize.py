@@ -1,7 +1,7 @@
 """A part of a resized image, as Pillow's resize then crop would give it, without computing the rest.
 
 The native kernel (resample.c) gives Pillow's pixels bit for bit. Where it is missing, as without a C compiler, Pillow's
-own resize does it from a box, in the order of passes of the whole: 1 of 255 off, in a few values of a hundred thousand.
+own resize does it from a box, in the order of passes of the whole: 1 of 255 off, in up to 2 values of ten thousand.
 """
 
 import math

@@ -4,6 +4,7 @@ boto3 is imported when a store is first asked: it takes as long as a sixth of wh
 servers ask none.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -87,7 +88,7 @@ def make_client(
     read_seconds: float,
     credentials: Credentials | None = None,
 ) -> Any:
-    """Return a client; without an endpoint it is the one in the environment, or else AWS's.
+    """Return a client; endpoint and region are, where not given, those in the environment, or else AWS's us-east-1.
 
     Without `credentials` they are those in the environment. `ca_file` holds all certificate authorities to trust; None
     means the usual ones. Raises S3Error for settings that can't be used.
@@ -126,6 +127,8 @@ def make_client(
 def _make_session(region: str | None, credentials: Credentials | None) -> Any:
     import boto3.session
 
+    # boto3 itself reads AWS_DEFAULT_REGION alone, of all SDKs.
+    region = region or os.environ.get("AWS_REGION")
     if credentials is None:
         return boto3.session.Session(region_name=region)
     return boto3.session.Session(credentials.key_id or None, credentials.key or None, region_name=region)

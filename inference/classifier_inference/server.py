@@ -37,7 +37,7 @@ KEEP_ALIVE_SECONDS = 120
 """Longer than ingress controllers keep idle connections, so that it is they who close them: none is reused too late."""
 
 FINISH_SECONDS = 20
-"""How long requests in flight may take after the drain; with it, less than a pod's 30 s of grace."""
+"""How long requests in flight may take after the drain; with it, less than a pod's 40 s of grace."""
 
 SPOOL_SECONDS = 5
 """How long the spool may take to write what waits. What it has not sealed by then, the recorder seals."""

@@ -17,10 +17,12 @@ class InferenceInput(BaseModel):
     )
 
     image_path: ImagePathText = Field(
-        default="", description="A file under the server's image root: relative to it, or absolute."
+        default="",
+        description="A file under the server's image root, relative to it or absolute; or an https:// or s3:// address "
+        "that images.allow lists.",
     )
     image_paths: list[ImagePathText] = Field(
-        default=[], min_length=1, description="Several such files, limits.batch at most: answered with `results`."
+        default=[], min_length=1, description="Several of these, limits.batch at most: answered with `results`."
     )
 
     @model_validator(mode="after")

@@ -70,7 +70,7 @@ class Summary:
 
 
 def total_milliseconds(record: Record) -> float:
-    """Return how long the answer took, from the request's first byte."""
+    """Return what was spent on an answer: reading its request, waiting for a thread, decoding and inference."""
     spent = record.milliseconds
     return spent.read + spent.queue + spent.decode + spent.infer
 

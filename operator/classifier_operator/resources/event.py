@@ -1,4 +1,4 @@
-"""The Kubernetes Event that `kubectl describe` shows where an object's readiness changes."""
+"""The Kubernetes Events that `kubectl describe` shows: readiness that changed, mends undone, predictions lost."""
 
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from classifier_operator.spec import KIND, Identity
 
 
 def build_event(identity: Identity, condition: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """Return the Event that tells of a Ready condition."""
+    """Return the Event that tells of a condition, or of what is told like one."""
     moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "apiVersion": "v1",
