@@ -16,11 +16,14 @@ INTERVAL = 0.05
 ROUTED_WITHIN = 20
 
 
-def await_route(url: str, host: str | None, picture: bytes) -> httpx2.Response:
+def await_route(url: str, host: str | None, picture: bytes, *, bearer: str | None = None) -> httpx2.Response:
     """Return the ingress controller's first answer; what it says while it has yet to learn of a route is none."""
     deadline = time.monotonic() + ROUTED_WITHIN
+    headers = {"Host": host} if host else {}
+    if bearer is not None:
+        headers["Authorization"] = f"Bearer {bearer}"
     while True:
-        answer = httpx2.post(url, content=picture, headers={"Host": host} if host else None, trust_env=False)
+        answer = httpx2.post(url, content=picture, headers=headers, trust_env=False)
         if answer.status_code == 200:
             return answer
         assert answer.status_code == 404, answer.text

@@ -14,6 +14,7 @@ from tests.e2e.outage import Outage
 
 CRD = "imageclassifiers.imageclassifier.dev"
 OTHER = "other"
+VARIABLE = {"name": "OTEL_SERVICE_NAME", "value": "photos"}
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +29,16 @@ def pods(cluster: Cluster, namespace: str) -> list[Object]:
     return cluster.find("pods", namespace, "imageclassifier.dev/classifier=photos")
 
 
+def is_newer(pod: Object, images: Images) -> bool:
+    server = pod["spec"]["containers"][0]
+    return server["image"] == images.next_server and VARIABLE in server["env"]
+
+
 def test_an_upgrade_leaves_pods_alone_until_their_spec_changes(
     operator: Cluster, served: str, images: Images, chart_values: list[str]
 ) -> None:
     before = operator.get("deployments", served, "photos")
-    newer = ["--set-string", f"serverImages.cpu={images.next_server}"]
+    newer = ["--set-string", f"serverImages.cpu={images.next_server},serverEnv.{VARIABLE['name']}={VARIABLE['value']}"]
     install_operator(operator, RELEASE, SYSTEM, *chart_values, *newer)
     # An object that is made after the upgrade is served by the newer image; by then the older one has been looked at.
     operator.apply(classifier("after", served))
@@ -44,7 +50,7 @@ def test_an_upgrade_leaves_pods_alone_until_their_spec_changes(
     operator.patch("imageclassifiers", served, "photos", {"spec": {"topK": 2}})
     operator.until("imageclassifiers", served, "photos", ready)
     operator.until_some("pods", served, "imageclassifier.dev/classifier=photos",
-                        lambda pod: pod["spec"]["containers"][0]["image"] == images.next_server)  # fmt: skip
+                        lambda pod: is_newer(pod, images))  # fmt: skip
 
 
 def test_an_upgrade_upgrades_the_crd(operator: Cluster, chart_values: list[str], tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import httpx2
+
 from tests.e2e import environment
 from tests.e2e.classifiers import classifier, condition, has, host, in_image, ingress, merged, picture, ready
 from tests.e2e.cluster import Cluster
@@ -10,6 +12,7 @@ from tests.e2e.load import await_route
 from tests.tiny_model import COLOURS
 
 ROOT = Path(__file__).parents[2]
+PREDICT = f"{environment.INGRESS}/api/v1/predict"
 
 
 def top_label(body: bytes, host: str | None = None, path: str = "") -> str:
@@ -54,6 +57,20 @@ def test_labels_of_a_configmap_are_served(operator: Cluster, namespace: str) -> 
     operator.apply({**labels, "data": {"labels.txt": "rouge\nvert\nbleu\n"}})
     operator.until("imageclassifiers", namespace, "photos", ready, within=90)
     assert operator.predict(namespace, "photos", picture("green"))["predictions"][0]["label"] == "vert"
+
+
+def test_with_auth_nobody_is_answered_without_a_key_of_the_secret(operator: Cluster, namespace: str) -> None:
+    operator.apply(classifier("photos", namespace, auth={"secret": "keys"}, route=ingress("photos", namespace)))
+    operator.until("imageclassifiers", namespace, "photos", has("Ready", "False", "ApiKeysMissing"))
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys", "namespace": namespace}}
+    operator.apply({**secret, "stringData": {"mobile": "a key"}})
+    operator.until("imageclassifiers", namespace, "photos", ready, within=150)
+    asked = host("photos", namespace)
+    assert await_route(PREDICT, asked, picture("blue"), bearer="a key").json()["predictions"][0]["label"] == "blue"
+    refused = httpx2.post(PREDICT, content=picture("blue"), headers={"Host": asked}, trust_env=False)
+    assert (refused.status_code, refused.headers["WWW-Authenticate"].split()[0]) == (401, "Bearer")
+    shown = operator.kubectl("-n", namespace, "get", "ic,pods,events,configmaps", "-o", "yaml")
+    assert "a key" not in shown + operator.kubectl("-n", namespace, "logs", "deploy/photos")
 
 
 def test_the_same_name_in_two_namespaces_is_two_classifiers(operator: Cluster, namespace: str) -> None:
