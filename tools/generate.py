@@ -8,13 +8,22 @@ from typing import Any
 
 import yaml
 
+from classifier_inference.tracking_spec import MANAGED_PREFIX
 from classifier_operator.crd import build_crd
+from classifier_operator.spec import NAME_LIMIT
 
 KUBERNETES = "v1.34.0"
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = "tests/reference.py"
 HEADER = "Generated from operator/classifier_operator/spec.py by `make generate`; not edited by hand."
 Schema = dict[str, Any]
+INTRODUCTION = (
+    f"`metadata.name` has at most {NAME_LIMIT} characters: lower-case letters, digits and hyphens, a letter first; not",
+    f"`{MANAGED_PREFIX}…`. The Service has this name too, and port 80. Times are written as `500ms`, `60s`, `1h30m` or",
+    "`30d`, quantities as `10485760`, `10Mi` or `10M`.",
+    "",
+    "A change makes new pods, but for one of `replicas`, `rollout` or of `route.ingress` other than its `path`.",
+)
 
 
 def read_kubernetes_types() -> Schema:
@@ -35,6 +44,8 @@ def render_reference(crd: Schema) -> str:
         "",
         f"`apiVersion: {crd['spec']['group']}/{version['name']}`, `kind: {crd['spec']['names']['kind']}`; "
         "a field marked * has to be there.",
+        "",
+        *INTRODUCTION,
     ]
     for part in ("spec", "status"):
         lines += ["", f"## {part}", "", "| field | type | meaning |", "|---|---|---|", *_list_fields(parts[part], "")]
@@ -66,8 +77,23 @@ def _name_type(field: Schema) -> str:
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
     if "items" in field:
-        return f"list of {_name_type(field['items'])}"
-    return str(field["type"])
+        return f"list of {_name_type(field['items'])}{_name_length(field)}"
+    return f"{field['type']}{_name_bounds(field)}"
+
+
+def _name_length(field: Schema) -> str:
+    most = field.get("maxItems")
+    if most is None or "enum" in field["items"]:
+        return ""
+    return f"; {most}" if most == field.get("minItems") else f"; {most} at most"
+
+
+def _name_bounds(field: Schema) -> str:
+    least, most = field.get("minimum"), field.get("maximum")
+    over = "over " if field.get("exclusiveMinimum") else ""
+    if least is None:
+        return ""
+    return f", {over}{least:g} to {most:g}" if most is not None else f", {over or 'at least '}{least:g}"
 
 
 def _describe(field: Schema) -> str:

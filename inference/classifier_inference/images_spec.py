@@ -21,7 +21,10 @@ AllowedName = Annotated[str, Field(pattern=f"^({_HOST}|{_BUCKET})$", max_length=
 class ImageStore(Document):
     """The S3 store of s3:// addresses, with credentials that open nothing else."""
 
-    endpoint: HttpAddress | None = Field(default=None, description="http:// or https://. Default: Amazon's.")
+    endpoint: HttpAddress | None = Field(
+        default=None,
+        description="http:// or https://. Default: AWS_ENDPOINT_URL_S3, where pod.env has it, else Amazon's.",
+    )
     region: str | None = Field(
         default=None, pattern=r"^[-a-z0-9]+$", max_length=63, description="Its region. Default: us-east-1."
     )

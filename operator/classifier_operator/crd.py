@@ -212,7 +212,7 @@ _STATUS: Schema = {
             },
         },
         "lastFailure": {
-            "description": "The last reason for which it was not Ready, kept once it is mended.",
+            "description": "The last reason for which it was not Ready, waiting aside; kept once it is mended.",
             "type": "object",
             "properties": {
                 "reason": _text("The condition's reason."),
