@@ -4,6 +4,7 @@ JPEGs go through libjpeg-turbo directly (simplejpeg), into Pillow's own layout: 
 its copies. What that refuses, or warns of, goes to Pillow, and Pillow's answer counts.
 """
 
+from importlib import import_module
 from io import BytesIO
 
 import numpy as np
@@ -23,6 +24,9 @@ PngImagePlugin.MAX_TEXT_MEMORY = 8 * 2**20
 
 MOST_SIDE = 2**20
 """The longest side that is resized, in pixels: a filter's weights take memory for each of them."""
+
+_PLUGINS: dict[str, str] = {"tiff": "PIL.TiffImagePlugin", "webp": "PIL.WebPImagePlugin"}
+"""What opens formats whose plugins Pillow doesn't have at hand: it would load those of every format that it knows."""
 
 _SIXTEEN_BIT = {"I;16", "I;16L", "I;16B", "I;16N"}
 _GREY = {"1", "L"}
@@ -87,6 +91,8 @@ def open_image(content: bytes, found: ImageFormat, limits: Limits) -> Image.Imag
     Raises BrokenImageError, TooManyPixelsError, TooMuchDecodingError.
     """
     try:
+        if found in _PLUGINS:
+            import_module(_PLUGINS[found])
         image = Image.open(BytesIO(content), formats=[found])
     except MemoryError:
         raise

@@ -97,8 +97,8 @@ def _judge_tiff(content: bytes) -> str | None:
             return f"{count} strips or tiles"
         size += min(len(content), count * _TYPE_BYTES.get(kind, 0))
         values.setdefault(tag, value)
-    if size > 2 * len(content):
-        return "tags that hold more than the file does"
+        if size > 2 * len(content):
+            return "tags that hold more than the file does"
     tile = values.get(_TILE_SIDES[0], 0) * values.get(_TILE_SIDES[1], 0)
     if tile > max(LEAST_TILE, MOST_TILE_SHARE * values.get(_WIDTH, 0) * values.get(_HEIGHT, 0)):
         return f"tiles of {tile} pixels"

@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -20,6 +22,16 @@ from tests.tiny_model import TO_STORED, encode
 PHOTO = Image.open(Path("models/photos/cat.jpg"))
 UPRIGHT = Preprocess(resize=Resize(shorter_side=64), crop=48, interpolation="bicubic", exif="apply")
 LIMITS = Limits(formats=["jpeg", "png", "webp", "gif", "bmp", "tiff"])
+PREPARE = """
+import sys
+from pathlib import Path
+from classifier_inference.preprocess import prepare_image
+from classifier_inference.spec import Limits, Preprocess, Resize
+
+for path in map(Path, sys.argv[1:]):
+    prepare_image(path.read_bytes(), Preprocess(resize=Resize(exact=(8, 8))), Limits(formats=[path.name]))
+print(*(name for name in sys.modules if name.startswith("PIL.")))
+"""
 
 
 def prepare(content: bytes) -> NDArray[np.uint8]:
@@ -27,6 +39,16 @@ def prepare(content: bytes) -> NDArray[np.uint8]:
     pixels = prepare_image(content, UPRIGHT, LIMITS)
     np.testing.assert_array_equal(pixels, reference(content, UPRIGHT)[0])
     return pixels
+
+
+def test_no_image_has_pillow_load_the_plugins_of_other_formats(tmp_path: Path) -> None:
+    for name in LIMITS.formats:
+        (tmp_path / name).write_bytes(encode(PHOTO.resize((9, 9)), name))
+    files = [tmp_path / name for name in LIMITS.formats]
+    ran = subprocess.run([sys.executable, "-c", PREPARE, *files], capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.split())
+    assert {"PIL.TiffImagePlugin", "PIL.WebPImagePlugin"} < loaded
+    assert not loaded & {"PIL.EpsImagePlugin", "PIL.FliImagePlugin", "PIL.PsdImagePlugin"}
 
 
 def save_all(frames: list[Image.Image], kind: str, **options: object) -> bytes:
