@@ -21,6 +21,8 @@ OWN_ID_HEADER = "X-Classifier-Request-Id"
 LINGER_SECONDS = 1.0
 PROGRESS_BYTES = 16 * 2**10
 """What has to come of a body in each span of `limits.bodyTimeout`: a phone's line brings more, a trickle doesn't."""
+HELD_UP_SECONDS = 0.1
+"""How late a stall is noticed at most if it is the client's: later, this process stood still, or its whole machine."""
 LINGER_BYTES = 4 * 2**20
 
 _log = structlog.get_logger("request")
@@ -105,13 +107,16 @@ class _Exchange:
         """Return what the application is sent. Raises ProblemError where a body stalls."""
         if self._body_read:
             return await self._receive_message()
-        limit, now = self._serving.classifier.spec.limits.body_timeout, asyncio.get_running_loop().time()
+        limit, loop = self._serving.classifier.spec.limits.body_timeout, asyncio.get_running_loop()
         if self._stalls_at is None or self._owed_bytes <= 0:
-            self._stalls_at, self._owed_bytes = now + limit, PROGRESS_BYTES
+            self._stalls_at, self._owed_bytes = loop.time() + limit, PROGRESS_BYTES
         try:
             async with asyncio.timeout_at(self._stalls_at):
                 message = await self._receive_any()
         except TimeoutError:
+            if loop.time() - self._stalls_at > HELD_UP_SECONDS:
+                self._stalls_at = None
+                return await self._receive()
             detail = f"a body has to bring {PROGRESS_BYTES} bytes, or its end, every {limit:g} s"
             raise ProblemError(Kind.REQUEST_TIMEOUT, detail) from None
         self._owed_bytes -= len(message.get("body", b""))

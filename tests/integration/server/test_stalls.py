@@ -1,8 +1,10 @@
 """Clients that stall: in their headers, in their body, or a little at a time."""
 
 import json
+import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from itertools import repeat
 
@@ -15,13 +17,15 @@ from tests.tiny_model import encode, make_image, make_noise, write_document
 PREDICT = "/api/v1/predict"
 IMAGE = make_image("blue")
 HEAD = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: {{length}}\r\n\r\n"
+IMPATIENT_SECONDS = 1
 TRICKLE_SECONDS = 0.2
 
 
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that lets a client stall for a second."""
-    document = write_document(tmp_path_factory.mktemp("impatient"), limits={"bodyTimeout": "1s"})
+    limits = {"bodyTimeout": f"{IMPATIENT_SECONDS}s"}
+    document = write_document(tmp_path_factory.mktemp("impatient"), limits=limits)
     server = Server(document).wait_until_ready()
     yield server
     server.kill()
@@ -94,6 +98,18 @@ def test_a_body_that_stops_is_answered_with_408(impatient: Server, sent: bytes) 
     with impatient.client() as client:
         assert 'classifier_refusals_total{reason="request-timeout"}' in client.get("/metrics").text
         assert "classifier_requests_in_flight 0.0" in client.get("/metrics").text
+
+
+def test_a_body_that_came_while_the_server_stood_still_is_answered(impatient: Server) -> None:
+    with impatient.connect() as connection, impatient.client() as client:
+        connection.sendall(HEAD.format(length=len(IMAGE)).encode() + IMAGE[:10])
+        while "classifier_requests_in_flight 1.0" not in client.get("/metrics").text:
+            pass
+        impatient.send(signal.SIGSTOP)
+        connection.sendall(IMAGE[10:])
+        time.sleep(2 * IMPATIENT_SECONDS)
+        impatient.send(signal.SIGCONT)
+        assert read_answer(connection)[0] == 200
 
 
 @pytest.mark.parametrize("path", ["/v2/models/colours/infer", "/"])
