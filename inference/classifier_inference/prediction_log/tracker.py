@@ -60,6 +60,13 @@ class Tracker:
     def _context(self) -> ssl.SSLContext:
         return make_context(self.settings.ca_file)
 
+    @cached_property
+    def _authorities(self) -> str | None:
+        """A file that lies there until the server ends."""
+        from classifier_inference.record import bundle_authorities
+
+        return bundle_authorities(self.settings.ca_file)
+
     def _make_client(self, timeout: httpx2.Timeout, answer_seconds: float) -> MlflowClient:
         # What isn't waited for any longer must end soon too: there are few threads.
         return MlflowClient(self.settings.uri, timeout=timeout, verify=self._context, answer_seconds=answer_seconds)
@@ -72,9 +79,8 @@ class Tracker:
         # Boto3 takes a second and 30 MB, which a server that is never asked for a run need not have.
         from classifier_inference.prediction_log.sinks.artifacts import ArtifactStore
         from classifier_inference.prediction_log.sinks.s3 import S3Store
-        from classifier_inference.record import bundle_authorities
 
         storage = self.settings.storage
-        s3 = S3Store(storage.endpoint, storage.region, bundle_authorities(self.settings.ca_file))
+        s3 = S3Store(storage.endpoint, storage.region, self._authorities)
         with closing(self._make_client(_WORK_TIMEOUT, WORK_SECONDS)) as mlflow:
             return work(mlflow, ArtifactStore(mlflow, s3))
