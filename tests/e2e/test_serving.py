@@ -60,17 +60,18 @@ def test_labels_of_a_configmap_are_served(operator: Cluster, namespace: str) -> 
 
 
 def test_with_auth_nobody_is_answered_without_a_key_of_the_secret(operator: Cluster, namespace: str) -> None:
-    operator.apply(classifier("photos", namespace, auth={"secret": "keys"}, route=ingress("photos", namespace)))
-    operator.until("imageclassifiers", namespace, "photos", has("Ready", "False", "ApiKeysMissing"))
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys", "namespace": namespace}}
-    operator.apply({**secret, "stringData": {"mobile": "a key"}})
-    operator.until("imageclassifiers", namespace, "photos", ready, within=150)
+    guarded = classifier("photos", namespace, auth={"secret": "keys"}, route=ingress("photos", namespace))
+    operator.apply({**secret, "stringData": {"mobile": "a-key"}}, guarded)
+    operator.apply(classifier("keyless", namespace, auth={"secret": "absent"}))
+    operator.until("imageclassifiers", namespace, "photos", ready)
     asked = host("photos", namespace)
-    assert await_route(PREDICT, asked, picture("blue"), bearer="a key").json()["predictions"][0]["label"] == "blue"
+    assert await_route(PREDICT, asked, picture("blue"), bearer="a-key").json()["predictions"][0]["label"] == "blue"
     refused = httpx2.post(PREDICT, content=picture("blue"), headers={"Host": asked}, trust_env=False)
-    assert (refused.status_code, refused.headers["WWW-Authenticate"].split()[0]) == (401, "Bearer")
-    shown = operator.kubectl("-n", namespace, "get", "ic,pods,events,configmaps", "-o", "yaml")
-    assert "a key" not in shown + operator.kubectl("-n", namespace, "logs", "deploy/photos")
+    assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
+    operator.until("imageclassifiers", namespace, "keyless", has("Ready", "False", "ApiKeysMissing"))
+    shown = operator.kubectl("-n", namespace, "get", "ic,deployments,pods,events,configmaps", "-o", "yaml")
+    assert "a-key" not in shown + operator.kubectl("-n", namespace, "logs", "deploy/photos")
 
 
 def test_the_same_name_in_two_namespaces_is_two_classifiers(operator: Cluster, namespace: str) -> None:
