@@ -4,18 +4,24 @@ import base64
 import re
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
 
 from tests.integration.page.conftest import OpenPage
-from tests.integration.server.process import Server
-from tests.tiny_model import make_image
+from tests.integration.server.conftest import Start
+from tests.integration.server.https_server import send, serve_https
+from tests.integration.server.process import WAIT_SECONDS, Server
+from tests.tiny_model import COLOURS, build_model, encode, make_image
 
 RED = FilePayload(name="a red 'one'.png", mimeType="image/png", buffer=make_image("red"))
 TEXT = FilePayload(name="notes.txt", mimeType="text/plain", buffer=b"hello")
+KEY = "öffne-4711"
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 
 MAKE_TRANSFER = """content => {
@@ -33,6 +39,11 @@ def choose(page: Page, file: FilePayload = RED) -> None:
 def expect_best(page: Page, label: str) -> None:
     expect(page.get_by_role("status")).to_contain_text(re.compile(rf"^{label}, \d+\.\d percent$"))
     expect(page.get_by_role("list", name="Best classes").get_by_role("listitem").first).to_contain_text(label)
+
+
+def expect_no_barrier(page: Page) -> None:
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
 
 
 def test_a_chosen_image_is_shown_with_its_classes_times_and_model(open_page: OpenPage, server: Server) -> None:
@@ -86,6 +97,7 @@ def test_a_refusal_says_why(open_page: OpenPage) -> None:
     choose(page, TEXT)
     expect(page.get_by_role("alert")).to_have_text("This is not an image: the bytes are not those of one")
     expect(page.locator("#bars li")).to_have_count(0)
+    expect(page.locator("#photo")).to_be_hidden()
     choose(page)
     expect_best(page, "red")
     expect(page.get_by_role("alert")).to_be_empty()
@@ -156,13 +168,87 @@ def test_the_keyboard_reaches_everything(open_page: OpenPage) -> None:
     expect(page.locator("#code")).to_contain_text("import httpx")
 
 
+def test_a_server_with_keys_asks_for_one_and_then_shows_model_and_answer(
+    open_page: OpenPage, start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys/one").write_text(KEY)
+    page = open_page(of=start(f"--api-keys={tmp_path / 'keys'}").wait_until_ready())
+    expect(page.locator("#model")).to_contain_text("API key")
+    key = page.get_by_label("This server asks for an API key")
+    expect(key).to_be_hidden()
+    choose(page)
+    expect(key).to_be_focused()
+    expect(page.locator("#refused")).to_be_empty()
+    key.fill("not this one")
+    key.press("Enter")
+    expect(page.get_by_role("alert").and_(page.locator("#refused"))).to_have_text("The server doesn't know this key.")
+    expect(key).to_be_focused()
+    expect_no_barrier(page)
+    key.fill(KEY)
+    page.get_by_role("button", name="Use it").click()
+    expect_best(page, "red")
+    expect(key).to_be_hidden()
+    expect(page.get_by_role("heading", level=1)).to_have_text("colours")
+    expect(page.locator("#model")).to_contain_text("Version 1")
+    expect(page.locator("#code")).to_contain_text('curl -H "X-API-Key: $API_KEY"')
+    expect_no_barrier(page)
+
+
+def test_a_page_that_was_opened_while_the_model_loads_tells_it_later(
+    open_page: OpenPage, start: Start, tmp_path: Path
+) -> None:
+    release = threading.Event()
+
+    def send_later(handler: BaseHTTPRequestHandler) -> None:
+        release.wait(WAIT_SECONDS)
+        send(build_model())(handler)
+
+    with serve_https(tmp_path) as elsewhere:
+        elsewhere.answers["/model.onnx"] = send_later
+        model = {"uri": f"{elsewhere.url}/model.onnx", "labels": {"inline": COLOURS}}
+        server = start(model=model, environment={"CLASSIFIER_CA_FILE": str(elsewhere.ca_file)})
+        server.wait_for('"event": "listening"')
+        page = open_page(of=server)
+        expect(page.locator("#model")).to_have_text("The model is being loaded.")
+        release.set()
+        expect(page.get_by_role("heading", level=1)).to_have_text("colours", timeout=WAIT_SECONDS * 1000)
+
+
+def test_an_image_without_a_class_over_the_threshold_says_so(open_page: OpenPage, start: Start, tmp_path: Path) -> None:
+    model = {"uri": f"file:{tmp_path / 'model.onnx'}", "labels": {"inline": COLOURS}, "threshold": 0.6}
+    page = open_page(of=start(model={**model, "scores": "sigmoid"}).wait_until_ready())
+    choose(page, FilePayload(name="black.png", mimeType="image/png", buffer=encode(Image.new("RGB", (16, 16)))))
+    expect(page.locator("#result").get_by_text("No class scores over the threshold")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text("No class scores over the threshold")
+    expect(page.get_by_role("list", name="Recent").get_by_role("button")).to_have_text(["no class"])
+    choose(page)
+    expect_best(page, "red")
+    expect(page.get_by_text("No class scores over the threshold")).to_have_count(1)
+
+
+def test_the_page_may_load_nothing_and_ask_its_own_server_alone(server: Server) -> None:
+    with server.client() as client:
+        headers = client.get("/").headers
+    policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
+    hashed = [policy.pop(f"{kind}-src") for kind in ("script", "style")]
+    assert policy == {
+        "default-src": "'none'",
+        "img-src": "blob: data:",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert all(re.fullmatch(r"'sha256-[\w+/]{43}='", one) for one in hashed)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_amiss(open_page: OpenPage, scheme: str) -> None:
     page = open_page(color_scheme=scheme)
     choose(page)
     expect_best(page, "red")
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    expect_no_barrier(page)
 
 
 def test_behind_a_prefix_the_page_asks_below_it(open_page: OpenPage) -> None:
