@@ -60,7 +60,7 @@ def make_app(serving: Serving, root_path: str = "", cors: Sequence[str] = ()) ->
     methods = MethodsMiddleware(Shortcut(api, v1.PREDICT_PATH, predict), api.routes)
     guarded = AuthMiddleware(methods, serving)
     routed = RootPathMiddleware(guarded, api.router, root_path)
-    return RequestMiddleware(allow_origins(routed, cors), serving)
+    return RequestMiddleware(allow_origins(routed, cors), serving, root_path)
 
 
 def _answer(request: Request, problem: ProblemError) -> Response:

@@ -49,22 +49,26 @@ class RootPathMiddleware:
 class RequestMiddleware:
     """Gives each request an id, logs and counts it, answers what nobody caught, and closes what must be closed."""
 
-    def __init__(self, app: ASGIApp, serving: Serving) -> None:
+    def __init__(self, app: ASGIApp, serving: Serving, root_path: str) -> None:
         self._app = app
         self._serving = serving
+        self._probe_paths = PROBE_PATHS | {root_path + path for path in PROBE_PATHS}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await _Exchange(self._app, self._serving, scope, receive, send).run()
+        is_probe = scope["path"] in self._probe_paths
+        await _Exchange(self._app, self._serving, scope, receive, send, is_probe=is_probe).run()
 
 
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, app: ASGIApp, serving: Serving, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, app: ASGIApp, serving: Serving, scope: Scope, receive: Receive, send: Send, *, is_probe: bool
+    ) -> None:
         self._app = app
         self._serving = serving
         self._scope = scope
@@ -76,8 +80,8 @@ class _Exchange:
         self._client_id = parse_client_id(scope["headers"])
         self._state["client_request_id"] = self._client_id
         given = parse_traceparent(scope["headers"])
-        self._is_probe = scope["path"].endswith(tuple(PROBE_PATHS))
-        self._span = serving.spans.begin(given) if serving.spans is not None and not self._is_probe else None
+        self._is_probe = is_probe
+        self._span = serving.spans.begin(given) if serving.spans is not None and not is_probe else None
         self._trace = self._span.context if self._span is not None else _go_on(given)
         self._state["trace"] = self._trace
         self._status: int | None = None

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from classifier_inference.api.health import PROBE_PATHS
 from classifier_inference.api.problem import Kind
 from classifier_inference.api.schemas import Health, InferenceResponse
 from classifier_inference.resize import METHOD
@@ -136,11 +137,15 @@ def read_value(text: str, series: str) -> float:
 
 
 def test_a_request_has_one_line_in_the_log_and_a_probe_none(server: Server, client: httpx2.Client) -> None:
-    client.get("/healthz")
+    probes = {prefix + path for prefix in ("", "/api") for path in PROBE_PATHS}
+    ids = {client.get(path).headers["X-Request-Id"] for path in probes}
+    assert len(ids) == 10
     answer = client.post(PREDICT, content=b"hello")
     line = server.wait_for_request(request_id=answer.json()["request_id"])
     assert (line["status"], line["problem"], line["path"]) == (400, "not-an-image", PREDICT)
-    assert not any("/healthz" in seen for seen in server.seen)
+    assert not any(request_id in seen for request_id in ids for seen in server.seen)
+    client.get("/nothing/healthz")
+    assert server.wait_for_request(path="/nothing/healthz")["status"] == 404
 
 
 def test_every_problem_is_documented_where_it_is_met(client: httpx2.Client) -> None:
