@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,8 +81,36 @@ def watch(process: psutil.Process, seen: Seen, started: float) -> None:
                 seen.written.add(path)
 
 
+@contextmanager
+def serve(folder: Path) -> Iterator[Server]:
+    """Yield a server with a log that no store takes and little of everything; ends it, which must not have died."""
+    (folder / "tmp").mkdir()
+    (folder / "cat.jpg").write_bytes(encode(make_noise((320, 240)), "JPEG"))
+    document = write_document(
+        folder,
+        limits={"formats": FORMATS, "bytes": "1Mi", "memory": "256Mi", "queue": 32},
+        tracking={"mode": "External", "uri": "http://127.0.0.1:1"},
+        storage={"mode": "External", "endpoint": "http://127.0.0.1:1", "bucket": "none"},
+        predictionLog={"spool": "64Mi"},
+    )
+    environment = {"IMAGE_ROOT": str(folder), "TMPDIR": str(folder / "tmp")}
+    arguments = (f"--files={folder}", f"--spool={folder / 'spool'}")
+    server = Server(document, *arguments, **environment).wait_until_ready()
+    try:
+        yield server
+        assert server.process.poll() is None
+    finally:
+        server.kill()
+
+
+def find_written(seen: Seen, folder: Path) -> list[str]:
+    """Return the files that were written beside the spool's."""
+    elsewhere = sorted(path for path in seen.written if not path.startswith(str(folder / "spool")))
+    return elsewhere + [str(path) for path in (folder / "tmp").rglob("*")]
+
+
 def soak(server: Server, seconds: float, rate: float) -> Seen:
-    """Return what was seen, the last sample a while after the last request."""
+    """Return what was seen from the first requests to the last."""
     process, seen, started = psutil.Process(server.process.pid), Seen(), time.monotonic()
     end = started + seconds
     # Once, so that the spool's files are open and every library is loaded.
@@ -99,8 +127,6 @@ def soak(server: Server, seconds: float, rate: float) -> Seen:
         watch(process, seen, started)
     for thread in threads:
         thread.join()
-    time.sleep(SETTLE_SECONDS)
-    seen.descriptors.append(process.num_fds())
     return seen
 
 
@@ -110,26 +136,11 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=120, help="requests a second, half of them good")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        temporary, spool = folder / "tmp", folder / "spool"
-        temporary.mkdir()
-        (folder / "cat.jpg").write_bytes(encode(make_noise((320, 240)), "JPEG"))
-        document = write_document(
-            folder,
-            limits={"formats": FORMATS, "bytes": "1Mi", "memory": "256Mi", "queue": 32},
-            tracking={"mode": "External", "uri": "http://127.0.0.1:1"},
-            storage={"mode": "External", "endpoint": "http://127.0.0.1:1", "bucket": "none"},
-            predictionLog={"spool": "64Mi"},
-        )
-        environment = {"IMAGE_ROOT": name, "TMPDIR": str(temporary)}
-        server = Server(document, f"--files={name}", f"--spool={spool}", **environment).wait_until_ready()
-        try:
+        with serve(Path(name)) as server:
             seen = soak(server, asked.seconds, asked.rate)
-            assert server.process.poll() is None
-        finally:
-            server.kill()
-        elsewhere = sorted(path for path in seen.written if not path.startswith(str(spool)))
-        left = [str(path) for path in temporary.rglob("*")]
+            time.sleep(SETTLE_SECONDS)
+            seen.descriptors.append(psutil.Process(server.process.pid).num_fds())
+        written = find_written(seen, Path(name))
     sizes = [size for _, size in seen.resident]
     for kind, counts in seen.statuses.items():
         print(f"{kind}: {dict(sorted(counts.items()))}")
@@ -138,7 +149,7 @@ def main() -> None:
     print(f"slope after {asked.seconds / 2:.0f} s: {seen.slope(asked.seconds / 2):+.1f} MiB an hour")
     most = max(seen.descriptors)
     print(f"descriptors: {seen.descriptors[0]} before, {most} at most, {seen.descriptors[-1]} after")
-    print(f"files written beside the spool's: {elsewhere + left or 'none'}")
+    print(f"files written beside the spool's: {written or 'none'}")
 
 
 if __name__ == "__main__":
