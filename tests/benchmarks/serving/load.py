@@ -55,8 +55,16 @@ class Measured:
 class Target:
     """Requests to one route of one server, and the connections to it that are free."""
 
-    def __init__(self, url: str, path: str, *contents: bytes, content_type: str | None = None) -> None:
-        """Post each of the contents in turn, or get where there is none."""
+    def __init__(
+        self,
+        url: str,
+        path: str,
+        *contents: bytes,
+        content_type: str | None = None,
+        silence_seconds: float = SILENCE_SECONDS,
+    ) -> None:
+        """Post each of the contents in turn, or get where there is none; wait that long for each answer."""
+        self._silence_seconds = silence_seconds
         parsed = urlsplit(url)
         self._address = parsed.hostname or "127.0.0.1", parsed.port or 80
         head = f"{'POST' if contents else 'GET'} {path} HTTP/1.1\r\nHost: {parsed.netloc}\r\n"
@@ -69,7 +77,7 @@ class Target:
     async def ask(self) -> int:
         """Return the status of one answer, over a connection that is kept where the server keeps it."""
         try:
-            async with asyncio.timeout(SILENCE_SECONDS):
+            async with asyncio.timeout(self._silence_seconds):
                 return await self._ask()
         except (OSError, EOFError, TimeoutError):
             return FAILED
