@@ -15,12 +15,22 @@ from classifier_inference.quick_start import begin_start
 from classifier_inference.settings import DEFAULT_TERMINATION_LOG, Settings, parse_origins, parse_root_path
 
 HOSTNAME = socket.gethostname()
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(model_commands.app)
 
+
+def _parse_level(level: str) -> str:
+    if level.lower() not in LOG_LEVELS:
+        raise typer.BadParameter(f"{level!r} is none of {', '.join(LOG_LEVELS)}")
+    return level.lower()
+
+
 TerminationLog = Annotated[Path, typer.Option(envvar="CLASSIFIER_TERMINATION_LOG", hidden=True)]
-LogLevel = Annotated[str, typer.Option(envvar="CLASSIFIER_LOG_LEVEL", help="debug, info, warning or error.")]
+LogLevel = Annotated[
+    str, typer.Option(envvar="CLASSIFIER_LOG_LEVEL", callback=_parse_level, help="debug, info, warning or error.")
+]
 CaFile = Annotated[
     Path | None, typer.Option(envvar="CLASSIFIER_CA_FILE", help="PEM: certificate authorities to trust besides.")
 ]
@@ -189,6 +199,4 @@ def classify(
 def _configure_logs(level: str) -> None:
     from classifier_inference.logs import configure_logs
 
-    if level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
-        raise typer.BadParameter(f"{level!r} is not a log level: use debug, info, warning or error")
     configure_logs(level, as_json=not sys.stderr.isatty())

@@ -8,8 +8,10 @@ from typing import NoReturn
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
 from classifier_inference import start
+from classifier_inference.cli import app
 from classifier_inference.container import count_cpus, read_memory
 from classifier_inference.devices import explain_missing_cuda, list_gpus
 from classifier_inference.pool import Pool, QueueFullError
@@ -85,6 +87,15 @@ def test_threads_follow_the_cpu_limit(
     monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(8)))
     write_files(tmp_path, files)
     assert count_cpus(tmp_path) == wanted
+
+
+@pytest.mark.parametrize("command", [["serve"], ["fetch", "--to=."], ["record", "--spool=."]])
+def test_a_log_level_that_is_none_is_refused_by_name(tmp_path: Path, command: list[str]) -> None:
+    document = str(write_document(tmp_path))
+    result = CliRunner().invoke(app, [*command, document, "--log-level=loud"])
+    assert result.exit_code == 2
+    assert "'--log-level'" in result.output
+    assert "'loud' is" in result.output
 
 
 def test_a_server_has_each_image_computed_on_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
