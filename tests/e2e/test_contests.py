@@ -125,11 +125,13 @@ def variables(found: Object | None) -> list[Object]:
 @pytest.mark.usefixtures("mutating_webhook")
 def test_a_webhook_that_adds_to_a_deployment_is_told_of_too(operator: Cluster, served: str) -> None:
     operator.apply(classifier("mutated", served, replicas=0))
+    operator.until("services", served, "mutated", lambda now: now is not None)
     looks = itertools.count()
 
     def look_at_it() -> None:
+        # By a child: changes of the object itself would come between its reading and its status.
         annotated = {"metadata": {"annotations": {"looked-at": str(next(looks))}}}
-        operator.patch("imageclassifiers", served, "mutated", annotated)
+        operator.patch("services", served, "mutated", annotated)
 
     with again_and_again(look_at_it):
         found = operator.until(
