@@ -1,12 +1,11 @@
 """`classifier record`: starts the recorder of one server's spool."""
 
 import ssl
-import sys
 import tempfile
 from pathlib import Path
-from types import ModuleType
 
 from classifier_inference.document import read_document
+from classifier_inference.imports import leave_out
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError, write_termination
 
@@ -15,6 +14,7 @@ def record_document(
     document: Path, spool: Path, pod: str, namespace: str, ca_file: Path | None, termination_log: Path
 ) -> int:
     """Ship what the document's server spools, until a signal comes; return an exit status if that can't be begun."""
+    # Pyarrow takes what it finds, and 60 MB with it.
     leave_out("numpy", "pandas")
     from classifier_inference.https import make_context
     from classifier_inference.prediction_log.mlflow_client import MlflowClient
@@ -47,9 +47,3 @@ def bundle_authorities(ca_file: Path | None) -> str | None:
     with tempfile.NamedTemporaryFile(prefix="classifier-ca-", suffix=".pem", delete=False) as bundle:
         bundle.write(usual.read_bytes() + b"\n" + ca_file.read_bytes())
     return bundle.name
-
-
-def leave_out(*modules: str) -> None:
-    """Have imports of modules fail in this process: pyarrow takes what it finds, and 60 MB with it."""
-    hidden: dict[str, ModuleType | None] = dict.fromkeys(modules)
-    sys.modules.update(hidden)  # type: ignore[arg-type]
