@@ -15,6 +15,7 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from classifier_inference.api.leaving import STATE_KEY, Client
+from classifier_inference.api.middleware import HELD_UP_SECONDS
 from classifier_inference.api.problem import Kind, ProblemError, render_problem
 
 MOST_HEAD_BYTES = 64 * 2**10
@@ -70,7 +71,7 @@ class _Protocol(HttpToolsProtocol):
         """Begin to time the headers."""
         super().on_message_begin()
         self._is_in_head = True
-        self._header_timer = self.loop.call_later(self._header_seconds, self._end_waiting)
+        self._start_header_timer()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; leave trailers out."""
@@ -119,8 +120,9 @@ class _Protocol(HttpToolsProtocol):
             self._refuse(problem)
 
     def _end_waiting(self) -> None:
-        if self._is_answering:
-            self._header_timer = self.loop.call_later(self._header_seconds, self._end_waiting)
+        assert self._header_timer is not None  # noqa: S101 - it is what calls
+        if self._is_answering or self.loop.time() - self._header_timer.when() > HELD_UP_SECONDS:
+            self._start_header_timer()
             return
         detail = f"the headers have to come within {self._header_seconds:g} s"
         self._refuse(ProblemError(Kind.REQUEST_TIMEOUT, detail))
@@ -142,6 +144,9 @@ class _Protocol(HttpToolsProtocol):
             fields = {"problem": problem.kind.slug, "detail": problem.detail}
             _log.info("request", request_id=request_id, status=answer.status_code, **fields)
         self.transport.close()
+
+    def _start_header_timer(self) -> None:
+        self._header_timer = self.loop.call_later(self._header_seconds, self._end_waiting)
 
     def _stop_header_timer(self) -> None:
         if self._header_timer is not None:

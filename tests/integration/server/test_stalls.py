@@ -90,6 +90,18 @@ def test_headers_that_stop_after_an_answer_are_answered_with_408(impatient: Serv
         expect_timeout(connection)
 
 
+def test_headers_that_came_while_the_server_stood_still_are_answered(impatient: Server) -> None:
+    with impatient.connect() as connection:
+        # What comes in one piece is read at once: after the first answer, the second request has begun.
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /hea")
+        assert read_answer(connection)[0] == 200
+        impatient.send(signal.SIGSTOP)
+        connection.sendall(b"lthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(2 * IMPATIENT_SECONDS)
+        impatient.send(signal.SIGCONT)
+        assert read_answer(connection)[0] == 200
+
+
 @pytest.mark.parametrize("sent", [b"", IMAGE[:10]])
 def test_a_body_that_stops_is_answered_with_408(impatient: Server, sent: bytes) -> None:
     with impatient.connect() as connection:
