@@ -10,6 +10,14 @@ from typing import Generic, TypeVar
 ResultT = TypeVar("ResultT")
 
 
+def count_workers(cpus: int) -> int:
+    """Return how many threads keep that many processors busy: one more than them, for those that wait for the lock.
+
+    Python's interpreter lock is what they wait for, and a single thread has nobody to wait for.
+    """
+    return cpus + 1 if cpus > 1 else 1
+
+
 class QueueFullError(Exception):
     """As many requests wait as may."""
 

@@ -20,7 +20,7 @@ from classifier_inference.container import count_cpus
 from classifier_inference.http_protocol import make_protocol
 from classifier_inference.malloc import release_free_memory
 from classifier_inference.memory import Memory, measure_limit
-from classifier_inference.pool import Pool
+from classifier_inference.pool import Pool, count_workers
 from classifier_inference.prediction_log.logger import Origin
 from classifier_inference.prediction_log.open import describe_tracking, open_log
 from classifier_inference.quick_start import finish_start
@@ -99,7 +99,7 @@ def run_server(classifier: Classifier, loading: Future[LoadedClassifier], settin
     serving = Serving(
         classifier=classifier,
         fetcher=fetcher,
-        pool=Pool(count_cpus(), classifier.spec.limits.queue),
+        pool=Pool(count_workers(count_cpus()), classifier.spec.limits.queue),
         memory=Memory(measure_limit(classifier.spec.limits.memory)),
         new_request_id=lambda: str(make_uuid7(time.time_ns() // 1_000_000, os.urandom(10))),
         image_root=settings.image_root,

@@ -35,7 +35,7 @@ from tests.benchmarks.serving.contestants import (
     start_naive,
     start_ours,
 )
-from tests.benchmarks.serving.load import Target, ask_every, ask_from_clients
+from tests.benchmarks.serving.load import Target, ask_every, load_from_process
 from tests.benchmarks.serving.plain import Preprocess
 from tests.tiny_model import encode
 
@@ -144,9 +144,8 @@ def measure_rounds(contestants: list[Contestant], rounds: int, seconds: float) -
 def measure_probe(contestant: Contestant, images: list[Path], seconds: float) -> float:
     """Return the p99 of /healthz in milliseconds while many clients ask for predictions."""
     assert isinstance(contestant, HttpContestant)
-    target = Target(contestant.url, "/api/v1/predict", *(image.read_bytes() for image in images))
     with contestant.awake():
-        load = ask_from_clients(target, PROBED_CLIENTS, seconds)
+        load = load_from_process(contestant.url, images, PROBED_CLIENTS, seconds)
         probed = asyncio.run(ask_every(Target(contestant.url, "/healthz"), 0.02, load))
     return probed.milliseconds(0.99)
 

@@ -10,9 +10,10 @@ import argparse
 import asyncio
 import itertools
 import json
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,7 +154,7 @@ async def ask_from_clients(target: Target, clients: int, seconds: float) -> Meas
 
 
 async def ask_every(target: Target, interval: float, until: Coroutine[object, object, object]) -> Measured:
-    """Ask one at a time, that many seconds apart, until something ends."""
+    """Ask one at a time, that many seconds apart, until something ends: best in another process, or it delays this."""
     ended = asyncio.create_task(until)
     began = time.perf_counter()
     measured = Measured(0)
@@ -164,6 +165,14 @@ async def ask_every(target: Target, interval: float, until: Coroutine[object, ob
     measured.seconds = time.perf_counter() - began
     await target.close()
     return measured
+
+
+async def load_from_process(url: str, images: Sequence[Path], clients: int, seconds: float) -> None:
+    """Have a process of its own ask from that many clients. Raises RuntimeError where it fails."""
+    command = [sys.executable, "-m", __name__, url, *map(str, images), f"--clients={clients}", f"--seconds={seconds}"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
+    if await process.wait():
+        raise RuntimeError(f"{command} failed")
 
 
 def describe(measured: Measured) -> dict[str, object]:
@@ -184,14 +193,14 @@ def main(write: Callable[[str], None] = print) -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("url")
-    parser.add_argument("image", type=Path)
+    parser.add_argument("images", type=Path, nargs="+")
     parser.add_argument("--path", default="/api/v1/predict")
     parser.add_argument("--seconds", type=float, default=10)
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--rate", type=float)
     how.add_argument("--clients", type=int)
     given = parser.parse_args()
-    target = Target(given.url, given.path, given.image.read_bytes())
+    target = Target(given.url, given.path, *(image.read_bytes() for image in given.images))
     if given.rate:
         load = ask_at_rate(target, given.rate, given.seconds)
     else:

@@ -18,7 +18,7 @@ from PIL import Image
 from rich.console import Console
 
 from models.sample import SHA256, ensure_built
-from tests.benchmarks.serving.load import Measured, Target, ask_at_rate, ask_every, ask_from_clients
+from tests.benchmarks.serving.load import Measured, Target, ask_at_rate, ask_every, ask_from_clients, load_from_process
 from tests.integration.prediction_log.stores import START_SECONDS, wait_until
 from tests.integration.server.process import Server, free_port
 from tests.tiny_model import encode, write_document
@@ -86,9 +86,8 @@ def test_twice_what_it_gives_costs_nothing_but_refusals(server: Server) -> None:
 
 
 def test_predictions_do_not_delay_the_probe(server: Server) -> None:
-    target, probe = Target(server.url, PREDICT, PHOTO.read_bytes()), Target(server.url, "/healthz")
-    load = ask_from_clients(target, CLIENTS, SECONDS / 4)
-    probed = asyncio.run(ask_every(probe, 0.02, load))
+    load = load_from_process(server.url, [PHOTO], CLIENTS, SECONDS / 4)
+    probed = asyncio.run(ask_every(Target(server.url, "/healthz"), 0.02, load))
     print()
     print_figures(f"/healthz beside {CLIENTS} clients", probed, 200)
     assert set(probed.counts) == {200}

@@ -14,7 +14,7 @@ from classifier_inference import start
 from classifier_inference.cli import app
 from classifier_inference.container import count_cpus, read_memory
 from classifier_inference.devices import explain_missing_cuda, list_gpus
-from classifier_inference.pool import Pool, QueueFullError
+from classifier_inference.pool import Pool, QueueFullError, count_workers
 from classifier_inference.request_id import make_uuid7
 from classifier_inference.settings import Settings, parse_root_path
 from classifier_inference.sources import Files
@@ -159,6 +159,11 @@ def write_files(folder: Path, files: dict[str, str]) -> None:
 @pytest.mark.parametrize(("text", "wanted"), [("", ""), ("/", ""), ("cats", "/cats"), ("/a/b/", "/a/b")])
 def test_a_root_path_has_one_slash_in_front_and_none_behind(text: str, wanted: str) -> None:
     assert parse_root_path(text) == wanted
+
+
+@pytest.mark.parametrize(("cpus", "workers"), [(1, 1), (2, 3), (8, 9)])
+def test_there_is_a_worker_more_than_processors_where_workers_wait_for_each_other(cpus: int, workers: int) -> None:
+    assert count_workers(cpus) == workers
 
 
 async def test_a_pool_refuses_what_would_wait_behind_too_many() -> None:
