@@ -16,7 +16,7 @@ from classifier_inference.spec import Classifier
 from classifier_inference.termination_log import StartError, write_termination
 
 THREADS_AN_IMAGE = 1
-"""A worker thread a core and an image a worker: threads that share one image spend half the processor on waiting."""
+"""An image a worker: threads that share one image spend half the processor on waiting."""
 
 
 def serve_document(
