@@ -42,6 +42,7 @@ from tests.tiny_model import encode
 CLIENTS = 8
 PROBED_CLIENTS = 64
 WARM_SECONDS = 1.0
+STARTS = 5
 WIDTHS = (640, 1280)
 PHOTOS = sorted(Path("models/photos").glob("*.jpg"))
 OURS, OURS_PILLOW, ALONE, LITSERVE, NAIVE = "this server", "… without the kernel", "no HTTP", "LitServe", "FastAPI"
@@ -141,6 +142,17 @@ def measure_rounds(contestants: list[Contestant], rounds: int, seconds: float) -
     return figures
 
 
+def measure_start(served: Served, images: list[Path], folder: Path) -> float:
+    """Return the median of the seconds from the process's start to the first answer."""
+    seconds = []
+    for _ in range(STARTS):
+        contestant = start_ours(OURS, served, [image.read_bytes() for image in images], folder / "start.log")
+        seconds.append(contestant.seconds_to_ready)
+        for process in contestant.processes:
+            process.kill()
+    return statistics.median(seconds)
+
+
 def measure_probe(contestant: Contestant, images: list[Path], seconds: float) -> float:
     """Return the p99 of /healthz in milliseconds while many clients ask for predictions."""
     assert isinstance(contestant, HttpContestant)
@@ -174,7 +186,7 @@ def judge(key: str, figures: dict[str, Figures]) -> list[tuple[str, float, str, 
         ("to LitServe, without the kernel", ratio(OURS_PILLOW, LITSERVE), ">=", bars["pillow"]),
         ("to the pipeline with no HTTP", ratio(OURS, ALONE), ">=", bars["alone"]),
         ("p99 to p50", statistics.median(ours.p99) / statistics.median(ours.p50), "<", MOST_P99_TO_P50),
-        ("seconds to ready", ours.seconds_to_ready, "<", MOST_SECONDS_TO_READY),
+        (f"seconds to ready, median of {STARTS} starts", ours.seconds_to_ready, "<", MOST_SECONDS_TO_READY),
     ]
     if key == "large":
         judged.append(("MB resident", ours.megabytes, "<", MOST_MEGABYTES))
@@ -199,6 +211,7 @@ def main() -> None:
             served = make_served(key, folder)
             with started(served, images, folder) as contestants:
                 figures = measure_rounds(contestants, given.rounds, given.seconds)
+                figures[OURS].seconds_to_ready = measure_start(served, images, folder)
                 probe = measure_probe(contestants[0], images, given.seconds)
             console.print(make_table(served.name, figures))
             judged = [] if key not in BARS else judge(key, figures)
