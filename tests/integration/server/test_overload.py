@@ -12,6 +12,8 @@ import psutil
 import pytest
 from PIL import Image
 
+from classifier_inference.container import count_cpus
+from classifier_inference.pool import count_workers
 from tests.integration.server.conftest import Start
 from tests.integration.server.process import Server, read_answer
 from tests.tiny_model import encode, make_image, write_document
@@ -104,7 +106,7 @@ def test_bodies_in_flight_are_counted_before_they_come(small: Server) -> None:
 
 def test_a_full_queue_refuses_before_the_body_is_read(start: Start) -> None:
     server = start(limits={"queue": 1}).wait_until_ready()
-    places = (psutil.cpu_count() or 1) + 1
+    places = count_workers(count_cpus()) + 1
     kept = [open_request(server, "Content-Length: 100\r\n") for _ in range(places)]
     while read_metric(server, "classifier_requests_in_flight") < places:
         pass
