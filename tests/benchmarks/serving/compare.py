@@ -119,8 +119,7 @@ def started(served: Served, images: list[Path], folder: Path) -> Iterator[list[C
         yield contestants
     finally:
         for contestant in contestants:
-            for process in contestant.processes:
-                process.kill()
+            contestant.kill()
 
 
 def measure_rounds(contestants: list[Contestant], rounds: int, seconds: float) -> dict[str, Figures]:
@@ -144,12 +143,12 @@ def measure_rounds(contestants: list[Contestant], rounds: int, seconds: float) -
 
 def measure_start(served: Served, images: list[Path], folder: Path) -> float:
     """Return the median of the seconds from the process's start to the first answer."""
+    contents = [image.read_bytes() for image in images]
     seconds = []
     for _ in range(STARTS):
-        contestant = start_ours(OURS, served, [image.read_bytes() for image in images], folder / "start.log")
+        contestant = start_ours(OURS, served, contents, folder / "start.log")
         seconds.append(contestant.seconds_to_ready)
-        for process in contestant.processes:
-            process.kill()
+        contestant.kill()
     return statistics.median(seconds)
 
 

@@ -111,6 +111,11 @@ class Contestant:
         """Return the processor time that it has taken, in seconds."""
         return sum(process.measure_cpu() for process in self.processes)
 
+    def kill(self) -> None:
+        """End it."""
+        for process in self.processes:
+            process.kill()
+
     @property
     def seconds_to_ready(self) -> float:
         """From the start of the process to the first answer."""

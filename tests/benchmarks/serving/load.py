@@ -162,6 +162,7 @@ async def ask_every(target: Target, interval: float, until: Coroutine[object, ob
         asked = time.perf_counter()
         measured.note(await target.ask(), time.perf_counter() - asked)
         await asyncio.sleep(interval)
+    await ended
     measured.seconds = time.perf_counter() - began
     await target.close()
     return measured
