@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from contextlib import suppress
 
 import httpx2
@@ -82,6 +83,14 @@ def test_what_is_no_proper_request_is_refused(server: Server, client: httpx2.Cli
 )
 def test_a_body_in_bad_pieces_is_refused(server: Server, client: httpx2.Client, sent: bytes) -> None:
     assert list_statuses(exchange(server, sent)) == [400]
+
+
+@pytest.mark.parametrize("sent", [POST[:20], POST, CHUNKED, CHUNKED + b"5\r\nhello\r\n"])
+def test_what_its_sender_ends_early_is_not_answered(server: Server, client: httpx2.Client, sent: bytes) -> None:
+    with server.connect() as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
 
 
 def test_requests_in_a_row_are_answered_in_their_order(server: Server, client: httpx2.Client) -> None:
