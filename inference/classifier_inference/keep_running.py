@@ -6,64 +6,85 @@ fail: it waits for the one that works.
 
 import ctypes
 import os
+import select
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable
-from types import FrameType
 
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 30.0
 HEALTHY_SECONDS = 60.0
 """Work that ran for this long has not failed at once: the delay begins anew."""
 _PR_SET_PDEATHSIG = 1
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+_CAUGHT = (*_ENDING, signal.SIGCHLD)
 
 
 def keep_running(work: Callable[[], int]) -> int:
     """Do the work until a SIGTERM or SIGINT comes, which is passed on; return its exit status of that time."""
-    child = 0
-    told = False
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        nonlocal told
-        told = True
-        if child:
-            os.kill(child, number)
-
-    for number in _SIGNALS:
-        signal.signal(number, pass_on)
+    signals = _Signals()
     delay = FIRST_DELAY_SECONDS
     while True:
         started = time.monotonic()
-        child = _start(work)
+        status, told = _wait_for_end(_start(work), signals)
         if told:
-            os.kill(child, signal.SIGTERM)
-        _, ended = os.waitpid(child, 0)
-        child = 0
-        if told:
-            return os.waitstatus_to_exitcode(ended)
+            return status
         if time.monotonic() - started > HEALTHY_SECONDS:
             delay = FIRST_DELAY_SECONDS
-        sys.stderr.write(f"ended with status {os.waitstatus_to_exitcode(ended)}; again in {delay:g} s\n")
-        # A signal ends no sleep (PEP 475), so it is cut into short ones.
-        until = time.monotonic() + delay
-        while time.monotonic() < until and not told:
-            time.sleep(0.1)
-        if told:
+        sys.stderr.write(f"ended with status {status}; again in {delay:g} s\n")
+        if _is_told_to_end(signals, within=delay):
             return 0
         delay = min(delay * 2, LONGEST_DELAY_SECONDS)
 
 
+class _Signals:
+    """The signals that came, as bytes in a pipe: one that comes between a look and a wait ends the wait."""
+
+    def __init__(self) -> None:
+        self._pipe, write_end = os.pipe()
+        os.set_blocking(write_end, False)
+        signal.set_wakeup_fd(write_end)
+        for number in _CAUGHT:
+            signal.signal(number, lambda *_: None)
+
+    def wait(self, seconds: float | None = None) -> list[int]:
+        """Return the numbers of those that came, once one has; none after this many seconds."""
+        ready, _, _ = select.select([self._pipe], [], [], seconds)
+        return list(os.read(self._pipe, 1024)) if ready else []
+
+
+def _wait_for_end(child: int, signals: _Signals) -> tuple[int, bool]:
+    """Return the child's exit status, and whether it was told to end."""
+    told = False
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status), told
+        for number in signals.wait():
+            if number in _ENDING:
+                told = True
+                os.kill(child, number)
+
+
+def _is_told_to_end(signals: _Signals, *, within: float) -> bool:
+    until = time.monotonic() + within
+    while (left := until - time.monotonic()) > 0:
+        if any(number in _ENDING for number in signals.wait(left)):
+            return True
+    return False
+
+
 def _start(work: Callable[[], int]) -> int:
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _CAUGHT)
     parent = os.getpid()
     child = os.fork()
     if child == 0:
-        for number in _SIGNALS:
+        signal.set_wakeup_fd(-1)
+        for number in _CAUGHT:
             signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _CAUGHT)
         _die_with(parent)
         status = 1
         try:
@@ -74,7 +95,7 @@ def _start(work: Callable[[], int]) -> int:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(status)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _CAUGHT)
     return child
 
 

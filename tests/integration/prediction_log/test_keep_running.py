@@ -11,17 +11,18 @@ import psutil
 import pytest
 
 SCRIPT = """
-import os, signal, sys, time
+import os, signal, sys
 from classifier_inference.keep_running import keep_running
 
 def work():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(os._exit(7)))
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     print(os.getpid(), flush=True)
     {}
     return 3
 
 sys.exit(keep_running(work))
 """
+WAITS = "signal.sigwait([signal.SIGTERM]); return 7"
 
 
 @contextmanager
@@ -40,7 +41,7 @@ def next_worker(process: subprocess.Popen[str]) -> int:
 
 
 def test_work_that_is_killed_is_begun_again() -> None:
-    with kept("time.sleep(60)") as process:
+    with kept(WAITS) as process:
         first = next_worker(process)
         os.kill(first, signal.SIGKILL)
         assert next_worker(process) != first
@@ -54,14 +55,23 @@ def test_work_that_ends_or_fails_is_begun_again(what: str) -> None:
 
 
 def test_a_signal_is_passed_on_and_the_work_s_status_returned() -> None:
-    with kept("time.sleep(60)") as process:
+    with kept(WAITS) as process:
         next_worker(process)
         process.terminate()
-        assert process.wait(10) == 7
+        assert process.wait(60) == 7
+
+
+def test_a_signal_between_two_times_ends_it() -> None:
+    with kept("pass") as process:
+        assert process.stderr is not None
+        next_worker(process)
+        assert process.stderr.readline() == "ended with status 3; again in 0.5 s\n"
+        process.terminate()
+        assert process.wait(60) == 0
 
 
 def test_the_work_ends_with_its_keeper() -> None:
-    with kept("time.sleep(60)") as process:
+    with kept(WAITS) as process:
         worker = psutil.Process(next_worker(process))
         process.kill()
-        assert psutil.wait_procs([worker], timeout=10)[1] == []
+        assert psutil.wait_procs([worker], timeout=60)[1] == []
