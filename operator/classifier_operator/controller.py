@@ -53,13 +53,14 @@ class Controller:
         await self._await_crd()
         cluster = await self._stack.enter_async_context(connect())
         attempts = Attempts(time.monotonic)
-        shared = SharedReconciler(cluster, self._settings, attempts, self.trigger)
+        ca_bundle = self._settings.read_ca_bundle()
+        shared = SharedReconciler(cluster, self._settings, ca_bundle, attempts, self.trigger)
         poller = HealthPoller(lambda key: self.trigger(key.namespace, key.name))
         self._log_keeper = log_keeper = LogKeeper(cluster, shared, poller)
         reconciler = Reconciler(
             cluster,
             self._settings,
-            self._settings.read_ca_bundle(),
+            ca_bundle,
             log_keeper,
             attempts,
             clock=lambda: datetime.now(UTC),

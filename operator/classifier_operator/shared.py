@@ -30,10 +30,16 @@ class SharedReconciler:
     """Brings what is shared to what the objects of a namespace want, and keeps what is wrong with it."""
 
     def __init__(
-        self, cluster: Cluster, settings: Settings, attempts: Attempts, tell: Callable[[str, str], None]
+        self,
+        cluster: Cluster,
+        settings: Settings,
+        ca_bundle: str | None,
+        attempts: Attempts,
+        tell: Callable[[str, str], None],
     ) -> None:
         self._cluster = cluster
         self._settings = settings
+        self._ca_bundle = ca_bundle
         self._attempts = attempts
         self._mender = Mender(cluster, attempts)
         self._tell = tell
@@ -86,7 +92,7 @@ class SharedReconciler:
                 port = MINIO_PORT
             else:
                 hosts = find_hosts(shared, await self._cluster.find("Ingress", namespace))
-                wanted = build_mlflow(namespace, shared, hosts, self._settings, stateful_set)
+                wanted = build_mlflow(namespace, shared, hosts, self._settings, self._ca_bundle, stateful_set)
                 port = MLFLOW_PORT
             await self._mender.mend_shared(build_shared_service(namespace, shared.name, port), service)
             await self._mender.mend_shared(wanted, stateful_set)

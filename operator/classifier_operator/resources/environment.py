@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from classifier_operator.resources.config_map import CA_KEY, SPEC_DIR
 from classifier_operator.settings import Settings
 from classifier_operator.spec import ImageClassifier
 
@@ -18,8 +17,3 @@ def build_given_env(classifier: ImageClassifier, settings: Settings) -> Variable
     """Return the variables that the operator's settings give every classifier, and over them the object's own."""
     everyones = [{"name": name, "value": value} for name, value in sorted(settings.server_env.items())]
     return merge_env(everyones, [variable.model_dump() for variable in classifier.spec.pod.env])
-
-
-def build_ca_env(ca_bundle: str | None) -> Variables:
-    """Return what has a container trust the certificate authorities that lie beside its document."""
-    return [{"name": "CLASSIFIER_CA_FILE", "value": f"{SPEC_DIR}/{CA_KEY}"}] if ca_bundle else []

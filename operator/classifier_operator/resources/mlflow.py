@@ -5,6 +5,8 @@ from typing import Any
 
 from classifier_inference.tracking_spec import MANAGED_PREFIX
 from classifier_operator.names import MLFLOW_PORT, build_shared_name
+from classifier_operator.resources import restricted
+from classifier_operator.resources.authorities import AUTHORITIES_FILE, build_annotated_authorities
 from classifier_operator.resources.shared import (
     DATA_DIR,
     KEY,
@@ -23,15 +25,26 @@ OWN_ARTIFACTS = f"{DATA_DIR}/artifacts"
 SLOW_START_SECONDS = 300
 COLLECT_SECONDS = 6 * 3600
 DELETED_RUNS_KEPT = "7d"
+TRUSTED = "/tmp/authorities.pem"  # noqa: S108 - the pod's own
 
 
-def build_mlflow(namespace: str, mlflow: Mlflow, hosts: list[str], settings: Settings, live: Object | None) -> Object:
+def build_mlflow(
+    namespace: str, mlflow: Mlflow, hosts: list[str], settings: Settings, ca_bundle: str | None, live: Object | None
+) -> Object:
     """Return the StatefulSet. `hosts` are those by which Ingresses lead to it."""
+    is_behind_tls = (mlflow.storage.endpoint or "").startswith("https:")
+    annotations, volumes, mounts = build_annotated_authorities(ca_bundle if is_behind_tls else None)
+    trust = [_build_trust(settings, mounts)] if mounts else []
+    store_env = _build_store_env(mlflow) + [{"name": "AWS_CA_BUNDLE", "value": TRUSTED} for _ in trust]
     pod = {
-        "initContainers": [_build_migration(settings)],
-        "containers": [_build_server(namespace, mlflow, hosts, settings), _build_collector(mlflow, settings)],
+        "initContainers": [*trust, _build_migration(settings)],
+        "containers": [
+            _build_server(namespace, mlflow, hosts, settings, store_env),
+            _build_collector(settings, store_env),
+        ],
+        "volumes": [restricted.TMP_VOLUME, *volumes],
     }
-    return build_stateful_set(namespace, mlflow.name, pod, settings.mlflow_volume, live)
+    return build_stateful_set(namespace, mlflow.name, pod, settings.mlflow_volume, live, annotations)
 
 
 def find_hosts(mlflow: Mlflow, ingresses: list[Object]) -> list[str]:
@@ -58,12 +71,25 @@ def _list_backends(rule: Mapping[str, Any]) -> list[str]:
     return [path["backend"]["service"]["name"] for path in paths if "service" in path.get("backend", {})]
 
 
+def _build_trust(settings: Settings, mounts: list[Object]) -> Object:
+    """Return the container that puts the operator's certificate authorities beside the usual ones, for boto3."""
+    container = build_container(
+        "authorities",
+        settings.mlflow_image,
+        settings,
+        command=["sh", "-c", f'cat "$(python -m certifi)" {AUTHORITIES_FILE} > {TRUSTED}'],
+    )
+    return container | {"volumeMounts": [*container["volumeMounts"], *mounts]}
+
+
 def _build_migration(settings: Settings) -> Object:
     """Return the container that brings the database to what the image's MLflow reads: it refuses an older one."""
     return build_container("database", settings.mlflow_image, settings, args=["db", "upgrade", DATABASE])
 
 
-def _build_server(namespace: str, mlflow: Mlflow, hosts: list[str], settings: Settings) -> Object:
+def _build_server(
+    namespace: str, mlflow: Mlflow, hosts: list[str], settings: Settings, store_env: list[Object]
+) -> Object:
     return build_container(
         "mlflow",
         settings.mlflow_image,
@@ -81,7 +107,7 @@ def _build_server(namespace: str, mlflow: Mlflow, hosts: list[str], settings: Se
             {"name": "MLFLOW_SERVER_ALLOWED_HOSTS", "value": ",".join(_list_hosts(namespace, mlflow, hosts))},
             {"name": "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS", "value": ",".join(_list_origins(hosts))},
             {"name": "MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "value": "false"},
-            *_build_store_env(mlflow),
+            *store_env,
         ],
         ports=[{"name": "http", "containerPort": MLFLOW_PORT}],
         resources={"requests": {"cpu": "100m", "memory": "512Mi"}},
@@ -91,7 +117,7 @@ def _build_server(namespace: str, mlflow: Mlflow, hosts: list[str], settings: Se
     )
 
 
-def _build_collector(mlflow: Mlflow, settings: Settings) -> Object:
+def _build_collector(settings: Settings, store_env: list[Object]) -> Object:
     """Return the container that takes deleted runs out of the database: MLflow itself only marks them.
 
     A shell whose children are waited for ends at once when it is told to.
@@ -109,7 +135,7 @@ def _build_collector(mlflow: Mlflow, settings: Settings) -> Object:
             "-c",
             f"trap exit TERM; while true; do sleep {COLLECT_SECONDS} & wait $!; {collect} & wait $!; done",
         ],
-        env=_build_store_env(mlflow),
+        env=store_env,
         resources={"requests": {"cpu": "10m", "memory": "32Mi"}},
     )
 

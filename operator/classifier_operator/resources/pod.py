@@ -7,8 +7,9 @@ from classifier_inference.images_spec import IMAGES_KEY_ID_VARIABLE, IMAGES_KEY_
 from classifier_inference.uri import Address, ImageUri, ModelsUri, S3Uri, parse_uri
 from classifier_operator.names import HTTP_PORT, REVISION_LABEL, VERSION_ANNOTATION, build_labels, build_selector
 from classifier_operator.resources import restricted
+from classifier_operator.resources.authorities import build_ca_env
 from classifier_operator.resources.config_map import DOCUMENT_KEY, SPEC_DIR, build_config_map_name
-from classifier_operator.resources.environment import build_ca_env, build_given_env, merge_env
+from classifier_operator.resources.environment import build_given_env, merge_env
 from classifier_operator.resources.literal import escape
 from classifier_operator.resources.recorder import (
     SPOOL_DIR,

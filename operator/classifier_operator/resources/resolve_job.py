@@ -8,18 +8,17 @@ from typing import Any
 from classifier_inference.uri import ModelsUri
 from classifier_operator.names import REQUEST_LABEL, build_labels, build_metadata
 from classifier_operator.resources import restricted
-from classifier_operator.resources.config_map import CA_KEY, SPEC_DIR
-from classifier_operator.resources.environment import build_ca_env, build_given_env, merge_env
+from classifier_operator.resources.authorities import build_annotated_authorities, build_ca_env
+from classifier_operator.resources.environment import build_given_env, merge_env
 from classifier_operator.resources.literal import escape
 from classifier_operator.resources.recorder import build_credentials_env
 from classifier_operator.settings import Settings
 from classifier_operator.sinks import resolve_storage, resolve_tracking
-from classifier_operator.spec import GROUP, Identity, ImageClassifier
+from classifier_operator.spec import Identity, ImageClassifier
 
 Object = dict[str, Any]
 KEPT_SECONDS = 300
 """How long a Job that is done is kept. It is made anew for an alias, and so says within that time that it has moved."""
-_CA_ANNOTATION = f"{GROUP}/ca"
 _PASSED_ON = {"node_selector", "tolerations", "priority_class_name", "image_pull_secrets"}
 
 
@@ -41,7 +40,7 @@ def build_resolve_job(
     identity, pod = classifier.identity, classifier.spec.pod
     metadata = build_metadata(identity, build_resolve_job_name(identity, request))
     labels = {**metadata["labels"], REQUEST_LABEL: request}
-    volumes, mounts = _build_ca_volume(ca_bundle)
+    annotations, volumes, mounts = build_annotated_authorities(ca_bundle)
     container = {
         "name": "resolve",
         # Also for device cuda: it computes nothing, and the gpu image has gigabytes.
@@ -71,7 +70,7 @@ def build_resolve_job(
             "template": {
                 "metadata": {
                     "labels": {**pod.labels, **build_labels(identity), REQUEST_LABEL: request},
-                    "annotations": pod.annotations | ({_CA_ANNOTATION: ca_bundle} if ca_bundle else {}),
+                    "annotations": pod.annotations | annotations,
                 },
                 "spec": {
                     "restartPolicy": "OnFailure",
@@ -96,14 +95,3 @@ def _build_places_env(classifier: ImageClassifier) -> list[Object]:
         "AWS_REGION": storage.region,
     }
     return [{"name": name, "value": escape(value)} for name, value in places.items() if value]
-
-
-def _build_ca_volume(ca_bundle: str | None) -> tuple[list[Object], list[Object]]:
-    """Return volumes and mounts by which the container sees the bundle: from the pod's own annotation."""
-    if not ca_bundle:
-        return [], []
-    item = {"path": CA_KEY, "fieldRef": {"fieldPath": f"metadata.annotations['{_CA_ANNOTATION}']"}}
-    return (
-        [{"name": "ca", "downwardAPI": {"items": [item]}}],
-        [{"name": "ca", "mountPath": SPEC_DIR, "readOnly": True}],
-    )

@@ -38,13 +38,16 @@ def build_credentials(namespace: str, name: str) -> Object:
     }
 
 
-def build_stateful_set(namespace: str, name: str, pod: Object, size: str, live: Object | None) -> Object:
+def build_stateful_set(
+    namespace: str, name: str, pod: Object, size: str, live: Object | None, annotations: dict[str, str] | None = None
+) -> Object:
     """Return the StatefulSet of one pod.
 
     A volume keeps the size that it was made with: Kubernetes has it so. `replicas` is left to `kubectl scale`, which
     may stop the server.
     """
     metadata = build_shared_metadata(namespace, name)
+    pod_metadata = {"labels": metadata["labels"]} | ({"annotations": annotations} if annotations else {})
     claims = [{"metadata": {"name": "data"}, "spec": _build_claim(size)}]
     if live is not None:
         claims = [_read_claim(claim) for claim in live["spec"].get("volumeClaimTemplates", [])]
@@ -55,7 +58,7 @@ def build_stateful_set(namespace: str, name: str, pod: Object, size: str, live: 
         "spec": {
             "serviceName": build_shared_name(name),
             "selector": {"matchLabels": {SHARED_LABEL: name}},
-            "template": {"metadata": {"labels": metadata["labels"]}, "spec": _BASE | pod},
+            "template": {"metadata": pod_metadata, "spec": _BASE | pod},
             "volumeClaimTemplates": claims,
         },
     }

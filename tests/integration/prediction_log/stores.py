@@ -141,7 +141,7 @@ class Store:
         self._process.wait()
 
 
-def start_mlflow(folder: Path, minio: str) -> Store:
+def start_mlflow(folder: Path, minio: str, **environment: str) -> Store:
     """MLflow on SQLite, `mlflow.db` in the folder; its own artifacts lie beside it."""
     port = free_port()
     arguments = [
@@ -151,7 +151,8 @@ def start_mlflow(folder: Path, minio: str) -> Store:
         f"--port={port}",
         "--workers=1",
     ]
-    return Store([MLFLOW, *arguments], port, folder / "mlflow.log", mlflow_environment(minio), asked="/health")
+    environment = mlflow_environment(minio) | environment
+    return Store([MLFLOW, *arguments], port, folder / "mlflow.log", environment, asked="/health")
 
 
 def collect_garbage(folder: Path, tracking_uri: str, minio: str) -> None:

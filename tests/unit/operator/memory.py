@@ -79,6 +79,6 @@ class Memory:
 def reconciler_of(memory: Memory) -> Reconciler:
     """Return a reconciler of such a cluster."""
     cluster, attempts = cast("Cluster", memory), Attempts(lambda: memory.now)
-    shared = SharedReconciler(cluster, SETTINGS, attempts, lambda _namespace, _name: None)
+    shared = SharedReconciler(cluster, SETTINGS, None, attempts, lambda _namespace, _name: None)
     keeper = LogKeeper(cluster, shared, HealthPoller(lambda _key: None))
     return Reconciler(cluster, SETTINGS, None, keeper, attempts, clock=lambda: datetime(2030, 1, 1, tzinfo=UTC))

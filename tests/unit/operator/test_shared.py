@@ -25,7 +25,7 @@ def shared_of(memory: Memory, told: list[str] | None = None) -> SharedReconciler
         if told is not None:
             told.append(name)
 
-    return SharedReconciler(cast("Cluster", memory), SETTINGS, Attempts(lambda: memory.now), tell)
+    return SharedReconciler(cast("Cluster", memory), SETTINGS, None, Attempts(lambda: memory.now), tell)
 
 
 def pod_waiting(reason: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 
 from classifier_inference.tracking_spec import Storage, Tracking
 from classifier_operator.resources.minio import build_minio
-from classifier_operator.resources.mlflow import build_mlflow, find_hosts, leads_to_shared
+from classifier_operator.resources.mlflow import TRUSTED, build_mlflow, find_hosts, leads_to_shared
 from classifier_operator.resources.shared import build_credentials, build_shared_service
 from classifier_operator.sinks import Minio, Mlflow, decide_sharing, resolve_storage, resolve_tracking, wants_shared
 from tests.unit.operator.objects import SETTINGS, body_of
@@ -66,10 +66,12 @@ def test_a_managed_store_is_resolved_to_its_address() -> None:
     assert (STORE.bucket, STORE.secret) == ("mlflow", "imageclassifier-minio")
 
 
+BEHIND_TLS = Storage(mode="External", endpoint="https://s3.test", bucket="photos")
 SETS = [
     build_minio("team", Minio("minio"), SETTINGS, None),
-    build_mlflow("team", MLFLOW, ["mlflow.test"], SETTINGS, None),
-    build_mlflow("team", Mlflow("mlflow", Storage()), [], SETTINGS, None),
+    build_mlflow("team", MLFLOW, ["mlflow.test"], SETTINGS, None, None),
+    build_mlflow("team", Mlflow("mlflow", Storage()), [], SETTINGS, None, None),
+    build_mlflow("team", Mlflow("mlflow", BEHIND_TLS), [], SETTINGS, "PEM", None),
 ]
 
 
@@ -129,7 +131,7 @@ def test_mlflow_lets_in_the_hosts_of_its_ingresses_with_any_port_and_their_pages
         ],
     )
     assert found == ["mlflow.test"]
-    container = build_mlflow("team", MLFLOW, found, SETTINGS, None)["spec"]["template"]["spec"]["containers"][0]
+    container = build_mlflow("team", MLFLOW, found, SETTINGS, None, None)["spec"]["template"]["spec"]["containers"][0]
     values = {variable["name"]: variable.get("value", "").split(",") for variable in container["env"]}
     hosts, origins = values["MLFLOW_SERVER_ALLOWED_HOSTS"], values["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"]
     assert {"imageclassifier-mlflow.team.svc:5000", "mlflow.test", "mlflow.test:*", "localhost:*"} <= set(hosts)
@@ -141,3 +143,18 @@ def test_an_ingress_leads_to_something_shared_or_not() -> None:
     assert leads_to_shared(ingress("a.test", "imageclassifier-mlflow")["spec"])
     assert not leads_to_shared(ingress("a.test", "photos")["spec"])
     assert not leads_to_shared({})
+
+
+def test_mlflow_trusts_the_operators_authorities_where_its_store_speaks_tls() -> None:
+    def template_of(storage: Storage, ca_bundle: str | None) -> dict[str, Any]:
+        made = build_mlflow("team", Mlflow("mlflow", storage), [], SETTINGS, ca_bundle, None)
+        template: dict[str, Any] = made["spec"]["template"]
+        return template
+
+    template = template_of(BEHIND_TLS, "PEM")
+    assert template["metadata"]["annotations"] == {"imageclassifier.dev/ca": "PEM"}
+    assert [container["name"] for container in template["spec"]["initContainers"]] == ["authorities", "database"]
+    trusted = {"name": "AWS_CA_BUNDLE", "value": TRUSTED}
+    assert [trusted in container["env"] for container in template["spec"]["containers"]] == [True, True]
+    assert {volume["name"] for volume in template["spec"]["volumes"]} == {"tmp", "ca"}
+    assert template_of(STORE, "PEM") == template_of(STORE, None)
