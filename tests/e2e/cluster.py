@@ -23,9 +23,6 @@ import yaml
 
 Object = dict[str, Any]
 
-PATIENCE_SECONDS = 120
-"""Until something is held not to come any more: the operator does nothing by the clock but what it failed at."""
-
 GROUP_OF = {
     "imageclassifiers": "apis/imageclassifier.dev/v1alpha1",
     "deployments": "apis/apps/v1",
@@ -159,7 +156,7 @@ class Cluster:
         namespace: str,
         name: str,
         holds: Callable[[Object | None], bool],
-        within: float = PATIENCE_SECONDS,
+        within: float = 60,
     ) -> Object | None:
         """Wait, on a watch, until something holds of an object (None: it isn't there), and return the object."""
         deadline = time.monotonic() + within
@@ -177,12 +174,7 @@ class Cluster:
         raise AssertionError(f"{kind} {namespace}/{name}: not so within {within} s; last seen:\n{_brief(last)}")
 
     def until_some(
-        self,
-        kind: str,
-        namespace: str,
-        selector: str,
-        holds: Callable[[Object], bool],
-        within: float = PATIENCE_SECONDS,
+        self, kind: str, namespace: str, selector: str, holds: Callable[[Object], bool], within: float = 60
     ) -> Object:
         """Wait, on a watch, until something holds of one of those that carry the labels, and return that one."""
         deadline = time.monotonic() + within
@@ -197,7 +189,7 @@ class Cluster:
                     return each
         raise AssertionError(f"no such {kind} in {namespace} within {within} s")
 
-    def until_none(self, kind: str, namespace: str, selector: str, within: float = PATIENCE_SECONDS) -> None:
+    def until_none(self, kind: str, namespace: str, selector: str, within: float = 60) -> None:
         """Wait, on a watch, until nothing of a kind carries the labels."""
         deadline = time.monotonic() + within
         names: set[str] = set()

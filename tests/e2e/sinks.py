@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from tests.e2e.classifiers import host
-from tests.e2e.cluster import PATIENCE_SECONDS, Cluster, Object
+from tests.e2e.cluster import Cluster, Object
 from tools.images import ROOT
 
 MLFLOW, MINIO = "imageclassifier-mlflow", "imageclassifier-minio"
@@ -78,7 +78,7 @@ print(json.dumps(ids, default=str))
 
 
 def await_logged(
-    cluster: Cluster, namespace: str, experiment: str, wanted: Iterable[str], within: float = PATIENCE_SECONDS
+    cluster: Cluster, namespace: str, experiment: str, wanted: Iterable[str], within: float = 60
 ) -> list[str]:
     """Wait until all the request ids are logged; return all that are, as often as they are."""
     deadline = time.monotonic() + within

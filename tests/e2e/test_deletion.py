@@ -67,7 +67,7 @@ def test_an_object_applied_again_at_once_is_a_new_one_with_its_own_children(
     if cascade == "foreground":
         operator.until("imageclassifiers", namespace, "photos", lambda found: found is None)
     operator.apply(classifier("photos", namespace, topK=1))
-    new = operator.until("imageclassifiers", namespace, "photos", ready)
+    new = operator.until("imageclassifiers", namespace, "photos", ready, within=90)
     assert new is not None
     assert new["metadata"]["uid"] != old["metadata"]["uid"]
     assert len(operator.predict(namespace, "photos", picture("red"))["predictions"]) == 1
@@ -81,9 +81,9 @@ def test_an_object_applied_again_at_once_is_a_new_one_with_its_own_children(
 
 def test_a_route_that_is_taken_back_leaves_no_ingress(operator: Cluster, namespace: str) -> None:
     operator.apply(classifier("photos", namespace, replicas=0, route=ingress("photos", namespace)))
-    operator.until("ingresses", namespace, "photos", lambda found: found is not None)
+    operator.until("ingresses", namespace, "photos", lambda found: found is not None, within=10)
     operator.patch("imageclassifiers", namespace, "photos", {"spec": {"route": None}})
-    operator.until("ingresses", namespace, "photos", lambda found: found is None)
+    operator.until("ingresses", namespace, "photos", lambda found: found is None, within=10)
     operator.until("imageclassifiers", namespace, "photos", has("Ready", "False", "ScaledToZero"))
 
 
@@ -92,8 +92,8 @@ def test_configmaps_of_revisions_that_nothing_uses_are_removed(operator: Cluster
     operator.until("imageclassifiers", namespace, "photos", ready)
     (before,) = operator.children(namespace, "photos")["configmaps"]
     operator.patch("imageclassifiers", namespace, "photos", {"spec": {"topK": 2}})
-    operator.until("imageclassifiers", namespace, "photos", ready)
-    operator.until("configmaps", namespace, before, lambda found: found is None)
+    operator.until("imageclassifiers", namespace, "photos", ready, within=90)
+    operator.until("configmaps", namespace, before, lambda found: found is None, within=90)
 
 
 def test_orphans_are_handed_over_as_documented_and_no_pod_restarts(operator: Cluster, namespace: str) -> None:
@@ -101,11 +101,11 @@ def test_orphans_are_handed_over_as_documented_and_no_pod_restarts(operator: Clu
     (before,) = operator.children(namespace, "photos")["pods"]
     operator.kubectl("-n", namespace, "delete", "ic/photos", "--cascade=orphan")
     operator.apply(classifier("photos", namespace, route=ingress("photos", namespace)))
-    operator.until("imageclassifiers", namespace, "photos", has("Ready", "False", "NameTaken"))
+    operator.until("imageclassifiers", namespace, "photos", has("Ready", "False", "NameTaken"), within=10)
     (documented,) = re.findall(r"```sh\n(uid=.*?)```", OPERATING, re.DOTALL)
     script = documented.replace("NAME", "photos").replace("kubectl", f"kubectl -n {namespace}")
     operator.run("bash", "-euc", script)
-    operator.until("imageclassifiers", namespace, "photos", ready)
+    operator.until("imageclassifiers", namespace, "photos", ready, within=20)
     assert operator.children(namespace, "photos")["pods"] == [before]
     operator.kubectl("-n", namespace, "delete", "ic/photos")
     nothing_is_left(operator, namespace)

@@ -120,7 +120,7 @@ def test_a_namespace_that_takes_no_more_pods_is_told(cluster: Cluster, served: s
     cluster.apply({**quota, "spec": {"hard": {"pods": "0"}}})
     cluster.until("resourcequotas", served, "none", lambda found: "hard" in (found or {}).get("status", {}))
     cluster.apply(classifier("forbidden", served))
-    found = cluster.until("imageclassifiers", served, "forbidden", has("Ready", "False", "PodsForbidden"))
+    found = cluster.until("imageclassifiers", served, "forbidden", has("Ready", "False", "PodsForbidden"), within=20)
     assert "quota" in condition(found, "Ready")["message"]
     cluster.kubectl("-n", served, "delete", "resourcequota/none")
     cluster.until("imageclassifiers", served, "forbidden", ready)
@@ -129,7 +129,7 @@ def test_a_namespace_that_takes_no_more_pods_is_told(cluster: Cluster, served: s
 def test_a_spec_that_only_the_operator_can_judge_is_named(cluster: Cluster, served: str) -> None:
     golden = {"image": {"uri": in_image("red.png")}, "label": "purple"}
     cluster.apply(classifier("odd", served, selfTest=[golden]))
-    found = cluster.until("imageclassifiers", served, "odd", has("Ready", "False", "SpecInvalid"))
+    found = cluster.until("imageclassifiers", served, "odd", has("Ready", "False", "SpecInvalid"), within=10)
     assert "selfTest names the label 'purple'" in condition(found, "Ready")["message"]
     cluster.patch("imageclassifiers", served, "odd", {"spec": {"replicas": 0, "selfTest": None}})
-    cluster.until("imageclassifiers", served, "odd", has("Ready", "False", "ScaledToZero"))
+    cluster.until("imageclassifiers", served, "odd", has("Ready", "False", "ScaledToZero"), within=10)

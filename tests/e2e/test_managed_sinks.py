@@ -85,7 +85,7 @@ def test_an_object_that_stops_tracking_lets_them_go(operator: Cluster, namespace
     operator.apply(idle("photos", namespace))
     operator.until("statefulsets", namespace, MLFLOW, lambda found: found is not None)
     operator.patch("imageclassifiers", namespace, "photos", {"spec": {"tracking": None}})
-    operator.until("statefulsets", namespace, MLFLOW, is_gone)
+    operator.until("statefulsets", namespace, MLFLOW, is_gone, within=20)
     assert names(operator, "statefulsets", namespace) == {MINIO}
 
 
@@ -95,7 +95,7 @@ def test_the_oldest_object_wins_and_the_others_are_told_by_name(operator: Cluste
     # Ages count in whole seconds.
     threading.Event().wait(1)
     operator.apply(idle("newer", namespace, storage={"mode": "None"}))
-    found = operator.until("imageclassifiers", namespace, "newer", has("TrackingReady", "False", "Conflict"))
+    found = operator.until("imageclassifiers", namespace, "newer", has("TrackingReady", "False", "Conflict"), within=20)
     assert "oldest is older" in condition(found, "TrackingReady")["message"]
     assert condition(operator.get("imageclassifiers", namespace, "oldest"), "TrackingReady")["reason"] != "Conflict"
     operator.kubectl("-n", namespace, "delete", "ic/oldest")
@@ -117,12 +117,13 @@ def test_what_is_edited_or_deleted_is_mended_but_a_stopped_server_stays_stopped(
         namespace,
         MINIO,
         lambda found: found is not None and "minio" in found["spec"]["template"]["spec"]["containers"][0]["image"],
+        within=10,
     )
     operator.kubectl("-n", namespace, "delete", f"service/{MINIO}")
-    operator.until("services", namespace, MINIO, lambda found: found is not None)
+    operator.until("services", namespace, MINIO, lambda found: found is not None, within=10)
     operator.kubectl("-n", namespace, "scale", f"statefulset/{MINIO}", "--replicas=0")
     operator.kubectl("-n", namespace, "delete", f"service/{MLFLOW}")
-    operator.until("services", namespace, MLFLOW, lambda found: found is not None)
+    operator.until("services", namespace, MLFLOW, lambda found: found is not None, within=10)
     stopped = operator.get("statefulsets", namespace, MINIO)
     assert stopped is not None
     assert stopped["spec"]["replicas"] == 0

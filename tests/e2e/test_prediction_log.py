@@ -56,7 +56,7 @@ def start(cluster: Cluster, name: str, **spec: object) -> None:
     """Apply an object that logs, and wait until it is ready."""
     wanted = merged({**MANAGED, "predictionLog": LOG, "route": ingress(name, NAMESPACE)}, dict(spec))
     cluster.apply(classifier(name, NAMESPACE, **wanted))
-    cluster.until("imageclassifiers", NAMESPACE, name, ready)
+    cluster.until("imageclassifiers", NAMESPACE, name, ready, within=90)
 
 
 def predict(cluster: Cluster, name: str, count: int = 1) -> list[str]:
@@ -76,14 +76,14 @@ def delete_pod(cluster: Cluster, name: str) -> None:
     """Delete the object's one pod, and wait until it is gone and the Service leads to its successor."""
     (pod,) = cluster.find("pods", NAMESPACE, pods_of(name))
     cluster.kubectl("-n", NAMESPACE, "delete", f"pod/{pod['metadata']['name']}")
-    cluster.until_some("pods", NAMESPACE, pods_of(name), is_ready)
+    cluster.until_some("pods", NAMESPACE, pods_of(name), is_ready, within=90)
     wait_until(lambda: cluster.leads_to_a_pod(NAMESPACE, name), "an endpoint")
 
 
 def test_predictions_arrive_with_their_images_and_the_conditions_say_so(sinks: Cluster, name: str) -> None:
     start(sinks, name)
     for kind in ("TrackingReady", "StorageReady"):
-        sinks.until("imageclassifiers", NAMESPACE, name, has(kind, "True", "Logging"))
+        sinks.until("imageclassifiers", NAMESPACE, name, has(kind, "True", "Logging"), within=60)
     ids = predict(sinks, name, 3)
     assert sorted(await_logged(sinks, NAMESPACE, name, ids)) == sorted(ids)
     run = search_runs(sinks, NAMESPACE, name)[0]
@@ -98,7 +98,7 @@ def test_what_a_pod_answered_before_it_ends_is_shipped_by_its_recorder(sinks: Cl
     start(sinks, name, predictionLog={"window": "1h"})
     ids = predict(sinks, name, 5)
     delete_pod(sinks, name)
-    assert sorted(await_logged(sinks, NAMESPACE, name, ids)) == sorted(ids)
+    assert sorted(await_logged(sinks, NAMESPACE, name, ids, within=5)) == sorted(ids)
     assert "log" not in (sinks.get("imageclassifiers", NAMESPACE, name) or {})["status"]
 
 
@@ -128,7 +128,7 @@ def test_no_request_fails_and_none_is_lost_while_the_stores_are_away_and_the_rec
     sinks: Cluster, name: str
 ) -> None:
     start(sinks, name)
-    sinks.until("imageclassifiers", NAMESPACE, name, has("RouteReady", "True"))
+    sinks.until("imageclassifiers", NAMESPACE, name, has("RouteReady", "True"), within=20)
     with load(name) as sent:
         threading.Event().wait(OUTAGE_SECONDS / 6)
         before = len(sent.seconds)
@@ -149,7 +149,7 @@ def test_no_request_fails_and_none_is_lost_while_the_stores_are_away_and_the_rec
     # Those that went before, until the route was known.
     assert len(set(logged) - set(sent.ids)) <= 2
     print_percentiles(sent.seconds[:before], sent.seconds[before:away])
-    sinks.until("imageclassifiers", NAMESPACE, name, has("TrackingReady", "True"))
+    sinks.until("imageclassifiers", NAMESPACE, name, has("TrackingReady", "True"), within=60)
 
 
 def print_percentiles(before: list[float], away: list[float]) -> None:
@@ -196,19 +196,19 @@ def test_what_a_volume_holds_is_shipped_by_the_next_pod(sinks: Cluster, name: st
         ids += predict(sinks, name, 2)
     finally:
         start_sinks(sinks, NAMESPACE)
-    assert sorted(await_logged(sinks, NAMESPACE, name, ids)) == sorted(ids)
+    assert sorted(await_logged(sinks, NAMESPACE, name, ids, within=90)) == sorted(ids)
     assert "log" not in (sinks.get("imageclassifiers", NAMESPACE, name) or {})["status"]
 
 
 def test_a_volume_that_is_missing_or_can_not_be_shared_is_told(sinks: Cluster, name: str) -> None:
     log = {**MANAGED, "predictionLog": {**LOG, "volume": {"claim": name}}}
     sinks.apply(classifier(name, NAMESPACE, replicas=2, **log))
-    sinks.until("imageclassifiers", NAMESPACE, name, has("Ready", "False", "VolumeNotFound"))
+    sinks.until("imageclassifiers", NAMESPACE, name, has("Ready", "False", "VolumeNotFound"), within=20)
     sinks.apply(claim(name, "ReadWriteOnce"))
-    found = sinks.until("imageclassifiers", NAMESPACE, name, has("Ready", "False", "VolumeNotShareable"))
+    found = sinks.until("imageclassifiers", NAMESPACE, name, has("Ready", "False", "VolumeNotShareable"), within=20)
     assert "ReadWriteMany" in condition(found, "Ready")["message"]
     sinks.patch("imageclassifiers", NAMESPACE, name, {"spec": {"replicas": 1}})
-    sinks.until("imageclassifiers", NAMESPACE, name, ready)
+    sinks.until("imageclassifiers", NAMESPACE, name, ready, within=90)
 
 
 KEYS = {"accessKeyId": "nobody", "secretAccessKey": "x" * 20}
@@ -222,11 +222,11 @@ STORE = {"mode": "External", "endpoint": "http://imageclassifier-minio:9000", "b
 def test_stores_that_an_object_names_by_address_and_secret_take_what_is_logged(sinks: Cluster, name: str) -> None:
     external = {"tracking": TRACKING, "storage": {**STORE, "secret": MINIO}, "predictionLog": LOG}
     sinks.apply(classifier(name, NAMESPACE, **external))
-    sinks.until("imageclassifiers", NAMESPACE, name, ready)
+    sinks.until("imageclassifiers", NAMESPACE, name, ready, within=90)
     ids = predict(sinks, name, 2)
     assert sorted(await_logged(sinks, NAMESPACE, name, ids)) == sorted(ids)
     for kind in ("TrackingReady", "StorageReady"):
-        sinks.until("imageclassifiers", NAMESPACE, name, has(kind, "True", "Logging"))
+        sinks.until("imageclassifiers", NAMESPACE, name, has(kind, "True", "Logging"), within=60)
 
 
 @pytest.mark.parametrize(
@@ -251,8 +251,8 @@ def test_a_store_that_takes_nothing_is_told_and_holds_nothing_up(
     if reason == "NotMLflow":
         sinks.apply(classifier(OTHER, NAMESPACE))
     sinks.apply(classifier(name, NAMESPACE, **wanted))
-    sinks.until("imageclassifiers", NAMESPACE, name, ready)
+    sinks.until("imageclassifiers", NAMESPACE, name, ready, within=90)
     predict(sinks, name)
-    found = sinks.until("imageclassifiers", NAMESPACE, name, has(kind, "False", reason))
+    found = sinks.until("imageclassifiers", NAMESPACE, name, has(kind, "False", reason), within=90)
     assert SAID.get(reason, "") in condition(found, kind)["message"] != "", json.dumps(found)
     assert ready(found)

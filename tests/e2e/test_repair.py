@@ -112,18 +112,19 @@ def test_without_its_labels_an_object_is_repaired_and_scaled_but_not_changed(ope
     operator.kubectl("-n", served, "delete", "service/labelled")
     operator.until("services", served, "labelled", lambda found: found is not None, within=MENDED_WITHIN)
     operator.kubectl("-n", served, "scale", "ic/labelled", "--replicas=2")
-    operator.until("deployments", served, "labelled", lambda found: (found or {})["spec"]["replicas"] == 2)
+    operator.until("deployments", served, "labelled", lambda found: (found or {})["spec"]["replicas"] == 2, within=5)
     operator.until(
         "imageclassifiers",
         served,
         "labelled",
         lambda found: "ConfigMap colours does not exist" in condition(found, "ModelServed")["message"],
+        within=5,
     )
     operator.patch("imageclassifiers", served, "labelled", {"spec": {"topK": 2, "replicas": 1}})
-    found = operator.until("imageclassifiers", served, "labelled", has("Ready", "False", "LabelsNotFound"))
+    found = operator.until("imageclassifiers", served, "labelled", has("Ready", "False", "LabelsNotFound"), within=10)
     assert condition(found, "ModelServed")["status"] == "True"
     operator.apply(labels)
-    operator.until("imageclassifiers", served, "labelled", has("Ready", "False", "RollingOut"))
+    operator.until("imageclassifiers", served, "labelled", has("Ready", "False", "RollingOut"), within=10)
     operator.kubectl("-n", served, "delete", "ic/labelled", "--wait=false")
 
 
@@ -138,7 +139,7 @@ def test_a_deployment_that_is_not_ours_is_left_alone_and_named(operator: Cluster
     operator.apply(theirs)
     before = operator.get("deployments", namespace, "photos")
     operator.apply(classifier("photos", namespace))
-    found = operator.until("imageclassifiers", namespace, "photos", has("Ready", "False", "NameTaken"))
+    found = operator.until("imageclassifiers", namespace, "photos", has("Ready", "False", "NameTaken"), within=10)
     message = condition(found, "Ready")["message"]
     assert "Deployment" in message
     assert "photos" in message
@@ -157,7 +158,7 @@ def test_an_operator_killed_in_the_middle_of_a_rollout_finishes_it(operator: Clu
     operator.patch("imageclassifiers", namespace, "photos", {"spec": {"topK": 2}})
     operator.until("deployments", namespace, "photos", lambda found: (found or {})["metadata"]["generation"] == 2)
     kill_the_operator(operator)
-    operator.until("imageclassifiers", namespace, "photos", ready)
+    operator.until("imageclassifiers", namespace, "photos", ready, within=90)
     assert len(operator.predict(namespace, "photos", picture("red"))["predictions"]) == 2
 
 
@@ -167,7 +168,7 @@ def test_a_change_made_while_the_operator_is_away_is_found_on_its_return(operato
     with without_operator(operator):
         operator.patch("imageclassifiers", namespace, "photos", {"spec": {"topK": 2}})
         operator.kubectl("-n", namespace, "delete", "service/photos")
-    operator.until("imageclassifiers", namespace, "photos", ready)
+    operator.until("imageclassifiers", namespace, "photos", ready, within=90)
     assert len(operator.predict(namespace, "photos", picture("red"))["predictions"]) == 2
 
 

@@ -51,7 +51,7 @@ def test_a_change_rolls_out_with_no_failed_request_over_kept_connections_and_new
         load_through_the_service(operator, f"http://photos.{namespace}.svc/api/v1/predict") as inside,
     ):
         operator.patch("imageclassifiers", namespace, "photos", {"spec": change})
-        operator.until("imageclassifiers", namespace, "photos", ready)
+        operator.until("imageclassifiers", namespace, "photos", ready, within=90)
     assert outside.failures == outside_anew.failures == []
     assert inside["kept"]["failures"] == inside["new"]["failures"] == []
     assert min(inside["kept"]["answered"], inside["new"]["answered"]) > 20
@@ -95,7 +95,7 @@ def test_ready_is_never_written_while_a_pod_of_another_template_answers(
         for generation in (2, 3):
             # topK is the generation, so that a revision's ConfigMap says of which generation its pods are.
             operator.patch("imageclassifiers", namespace, "photos", {"spec": {"topK": generation}})
-            operator.until("imageclassifiers", namespace, "photos", ready)
+            operator.until("imageclassifiers", namespace, "photos", ready, within=90)
         operator.until("imageclassifiers", namespace, "photos", has("Progressing", "True"))
     written = readiness(recording)
     assert [generation for generation, _, _ in written] == [1, 2, 3]

@@ -70,9 +70,9 @@ def test_serves_the_sample_until_ctrl_c_which_ends_it_with_status_0(checkout: Pa
         assert told
         wait_until(lambda: answers(f"{told[1]}/health"), "MLflow", 180)
         terminal.sendintr()
-        terminal.expect("status=0", timeout=120)
+        terminal.expect("status=0", timeout=30)
         terminal.sendline("thanks")
-        terminal.expect("heard=thanks", timeout=120)
+        terminal.expect("heard=thanks", timeout=10)
     for url in (f"http://127.0.0.1:{port}/healthz", f"{told[1]}/health"):
         assert not answers(url)
     assert count_logged(checkout) == 2
@@ -98,7 +98,7 @@ def test_starts_again_without_installing_anything(checkout: Path, port: int) -> 
             terminal.expect("Serving until Ctrl-C")
             said = str(terminal.before)
             terminal.sendintr()  # before MLflow answers: that ends all of it too
-            terminal.expect("status=0", timeout=120)
+            terminal.expect("status=0", timeout=30)
     assert not re.search("Making|Installing", said)
 
 
@@ -107,4 +107,4 @@ def test_says_that_its_port_is_taken(checkout: Path) -> None:
         port = int(other.getsockname()[1])
         with make_run(checkout, port) as terminal:
             terminal.expect(f"Port {port} is taken")
-            terminal.expect("status=2", timeout=120)
+            terminal.expect("status=2", timeout=10)
