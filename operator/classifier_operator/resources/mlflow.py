@@ -32,12 +32,14 @@ def build_mlflow(
     namespace: str, mlflow: Mlflow, hosts: list[str], settings: Settings, ca_bundle: str | None, live: Object | None
 ) -> Object:
     """Return the StatefulSet. `hosts` are those by which Ingresses lead to it."""
+    store_env, init_containers = _build_store_env(mlflow), [_build_migration(settings)]
     is_behind_tls = (mlflow.storage.endpoint or "").startswith("https:")
     annotations, volumes, mounts = build_annotated_authorities(ca_bundle if is_behind_tls else None)
-    trust = [_build_trust(settings, mounts)] if mounts else []
-    store_env = _build_store_env(mlflow) + [{"name": "AWS_CA_BUNDLE", "value": TRUSTED} for _ in trust]
+    if mounts:
+        init_containers.insert(0, _build_trust(settings, mounts))
+        store_env.append({"name": "AWS_CA_BUNDLE", "value": TRUSTED})
     pod = {
-        "initContainers": [*trust, _build_migration(settings)],
+        "initContainers": init_containers,
         "containers": [
             _build_server(namespace, mlflow, hosts, settings, store_env),
             _build_collector(settings, store_env),
