@@ -2,13 +2,11 @@
 
 import itertools
 import json
-import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from classifier_inference.prediction_log.mlflow_client import MlflowClient
 from classifier_inference.prediction_log.mlflow_data import Run
@@ -21,6 +19,7 @@ from tests.integration.prediction_log.stores import (
     collect_garbage,
     credentials,
     s3_client,
+    show_certificates,
     wait_until,
 )
 from tests.integration.server.process import Command
@@ -59,10 +58,7 @@ class Recording:
 
     def go_behind_tls(self, folder: Path) -> Path:
         """Have both stores show certificates of an authority of their own; return the file with its certificate."""
-        authority, ca_file = trustme.CA(), folder / "ca.crt"
-        authority.cert_pem.write_to_path(str(ca_file))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("127.0.0.1").configure_cert(context)
+        ca_file, context = show_certificates(folder)
         self.to_mlflow.shut()
         self.to_minio.shut()
         self.to_mlflow, self.to_minio = Gate(self._mlflow.port, context), Gate(self._minio.port, context)

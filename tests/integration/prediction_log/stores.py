@@ -16,6 +16,7 @@ from typing import Any
 
 import boto3
 import httpx2
+import trustme
 
 from tests.integration.server.process import free_port
 
@@ -105,6 +106,15 @@ def _break(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
         return
+
+
+def show_certificates(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    """Return the file of an authority of our own, and with what a Gate shows a certificate that it issued."""
+    authority, ca_file = trustme.CA(), folder / "ca.crt"
+    authority.cert_pem.write_to_path(str(ca_file))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return ca_file, context
 
 
 class Store:

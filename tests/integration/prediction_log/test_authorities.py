@@ -1,26 +1,30 @@
 """A managed MLflow whose store shows a certificate of a private authority."""
 
 import os
-import ssl
 import subprocess
 from pathlib import Path
 
 import httpx2
-import trustme
 
 from classifier_inference.tracking_spec import Storage
 from classifier_operator.resources.authorities import AUTHORITIES_FILE
 from classifier_operator.resources.mlflow import TRUSTED, build_mlflow
 from classifier_operator.sinks import Mlflow
-from tests.integration.prediction_log.stores import BUCKET, MLFLOW, Gate, Store, s3_client, start_mlflow
+from tests.integration.prediction_log.stores import (
+    BUCKET,
+    MLFLOW,
+    Gate,
+    Store,
+    s3_client,
+    show_certificates,
+    start_mlflow,
+)
 from tests.unit.operator.objects import SETTINGS
 
 
 def test_its_pages_show_what_lies_there(tmp_path: Path, minio: Store) -> None:
-    authority, given, trusted = trustme.CA(), tmp_path / "ca.crt", tmp_path / "trusted.pem"
-    authority.cert_pem.write_to_path(str(given))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    given, context = show_certificates(tmp_path)
+    trusted = tmp_path / "trusted.pem"
     gate = Gate(minio.port, context)
     storage = Storage(mode="External", endpoint=gate.url, bucket=BUCKET)
     made = build_mlflow("team", Mlflow("mlflow", storage), [], SETTINGS, given.read_text(), None)

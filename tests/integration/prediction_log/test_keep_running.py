@@ -58,7 +58,7 @@ def test_a_signal_is_passed_on_and_the_work_s_status_returned() -> None:
     with kept(WAITS) as process:
         next_worker(process)
         process.terminate()
-        assert process.wait(60) == 7
+        assert process.wait(10) == 7
 
 
 def test_a_signal_between_two_times_ends_it() -> None:
@@ -67,11 +67,11 @@ def test_a_signal_between_two_times_ends_it() -> None:
         next_worker(process)
         assert process.stderr.readline() == "ended with status 3; again in 0.5 s\n"
         process.terminate()
-        assert process.wait(60) == 0
+        assert process.wait(10) == 0
 
 
 def test_the_work_ends_with_its_keeper() -> None:
     with kept(WAITS) as process:
         worker = psutil.Process(next_worker(process))
         process.kill()
-        assert psutil.wait_procs([worker], timeout=60)[1] == []
+        assert psutil.wait_procs([worker], timeout=10)[1] == []
