@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 
 INTERVAL = 0.05
+ROUTED_WITHIN = 20
 KEPT, NEW = httpx2.Limits(max_connections=1), httpx2.Limits(max_keepalive_connections=0)
 
 
@@ -37,9 +38,25 @@ class Load:
                 self.begun.set()
 
 
+def await_service(url: str, picture: bytes) -> None:
+    """Return at the first answer; the node refuses connections to a Service until it has learnt of its pods."""
+    deadline = time.monotonic() + ROUTED_WITHIN
+    while True:
+        try:
+            httpx2.post(url, content=picture, trust_env=False).raise_for_status()
+        except httpx2.ConnectError:
+            if time.monotonic() > deadline:
+                raise
+            # What the node knows can't be watched.
+            time.sleep(INTERVAL)
+        else:
+            return
+
+
 def main() -> None:
     """Arguments: the URL, the picture's file."""
     url, picture = sys.argv[1], Path(sys.argv[2]).read_bytes()
+    await_service(url, picture)
     ended = threading.Event()
     loads = {"kept": Load(KEPT), "new": Load(NEW)}
     threads = [threading.Thread(target=load.post_on, args=(url, picture, ended)) for load in loads.values()]
