@@ -11,7 +11,6 @@ import pytest
 from tests.e2e import environment
 from tests.e2e.classifiers import classifier, has, ingress, ready
 from tests.e2e.cluster import Cluster, Object
-from tests.e2e.outage import Outage
 from tests.e2e.sinks import MANAGED
 from tools.terminal import run
 
@@ -23,16 +22,17 @@ AUDIT_LOG = "/var/log/kubernetes/audit.log"
 
 
 @pytest.fixture(scope="module")
-def applied(cluster: Cluster, outage: Outage, chart_values: list[str]) -> Iterator[float]:
+def applied(operator: Cluster, chart_values: list[str]) -> Iterator[float]:
     """Apply 20 objects, two of them with pods and a route; yield the seconds until all had their Deployments."""
-    with environment.a_namespace(cluster, NAMESPACE):
-        environment.install_namespaced_operator(cluster, NAMESPACE, *chart_values)
+    environment.uninstall_every_operator(operator)
+    with environment.a_namespace(operator, NAMESPACE):
+        environment.install_namespaced_operator(operator, NAMESPACE, *chart_values)
         served = [classifier(f"c{n}", NAMESPACE, route=ingress(f"c{n}", NAMESPACE)) for n in range(SERVED)]
         idle = [classifier(f"c{n}", NAMESPACE, replicas=0, topK=n, **MANAGED) for n in range(SERVED, COUNT)]
         started = time.monotonic()
-        cluster.apply(*served, *idle)
+        operator.apply(*served, *idle)
         for n in range(COUNT):
-            cluster.until("deployments", NAMESPACE, f"c{n}", lambda found: found is not None)
+            operator.until("deployments", NAMESPACE, f"c{n}", lambda found: found is not None)
         yield time.monotonic() - started
 
 
