@@ -88,13 +88,20 @@ def wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
 def introduce(port: int) -> None:
     """Show what the classifier says of a photograph, and where to go from here."""
     address = f"http://localhost:{port}"
+    pages = {
+        f"{address}/": "drop a photo, see what it is",
+        f"{address}/docs": "every route, to try in the browser",
+        f"{address}/api/v1/health": "the model, the machine, the device",
+    }
+    mlflow = read_address(ROOT / FOLDER)
+    if mlflow is not None:
+        pages[mlflow] = "MLflow, in a moment: each minute's predictions are logged there"
+    width = max(map(len, pages))
+    listed = "\n       ".join(f"{page:<{width}}   {shown}" for page, shown in pages.items())
     show_predictions("models/photos/cat.jpg", post_photo(f"http://127.0.0.1:{port}", PHOTOS / "cat.jpg"))
     console.print(
         f"""
-Open   {address}/                drop a photo, see what it is
-       {address}/docs            every route, to try in the browser
-       {address}/api/v1/health   the model, the machine, the device
-       {read_address(ROOT / FOLDER)}               MLflow, in a moment: each minute's predictions are logged there
+Open   {listed}
 Try    curl --data-binary @models/photos/espresso.jpg {address}/api/v1/predict
        curl -d '{{"image_path": "rocket.jpg"}}' {address}/api/v1/predict
 

@@ -68,6 +68,10 @@ def test_serves_the_sample_until_ctrl_c_which_ends_it_with_status_0(checkout: Pa
         assert answer.json()["predictions"][0]["class_id"] == 657
         told = re.search(r"(http://127\.0\.0\.1:\d+) +MLflow", said)
         assert told
+        descriptions = r"(drop a photo|every route|the model, the machine|MLflow, in a moment)"
+        columns = [found.start() for line in said.splitlines() if (found := re.search(descriptions, line))]
+        assert len(columns) == 4
+        assert len(set(columns)) == 1
         wait_until(lambda: answers(f"{told[1]}/health"), "MLflow", 180)
         terminal.sendintr()
         terminal.expect("status=0", timeout=30)
