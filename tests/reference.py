@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from classifier_inference.spec import Preprocess
+from classifier_inference.spec.preprocessing import Preprocess
 
 
 def reference(content: bytes, preprocess: Preprocess) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from classifier_inference.tracking_spec import MANAGED_PREFIX
+from classifier_inference.spec.tracking import MANAGED_PREFIX
 from classifier_operator.crd import build_crd
 from classifier_operator.spec import NAME_LIMIT
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from classifier_inference.spec import Auth
+from classifier_inference.spec.classifier import Auth
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
 

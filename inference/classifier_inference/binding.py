@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier_inference.model_spec import Model as ModelSpec
-from classifier_inference.spec import CHANNEL_COUNTS, Preprocess
+from classifier_inference.spec.labelled_model import Model as ModelSpec
+from classifier_inference.spec.preprocessing import CHANNEL_COUNTS, Preprocess
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
 

@@ -15,7 +15,8 @@ from classifier_inference import image_header
 from classifier_inference.effort import find_excess
 from classifier_inference.footprint import Header
 from classifier_inference.jpeg_header import JpegHeader, read_jpeg_header
-from classifier_inference.spec import ImageFormat, Limits, Preprocess
+from classifier_inference.spec.limits import ImageFormat, Limits
+from classifier_inference.spec.preprocessing import Preprocess
 
 # Our own limit is judged from the header, below; Pillow's would warn or refuse before it.
 Image.MAX_IMAGE_PIXELS = None

@@ -7,7 +7,7 @@ import orjson
 import yaml
 from pydantic import ValidationError
 
-from classifier_inference.spec import API_VERSION, CLUSTER_FIELDS, KIND, Classifier
+from classifier_inference.spec.classifier import API_VERSION, CLUSTER_FIELDS, KIND, Classifier
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
 

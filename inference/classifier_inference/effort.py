@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Iterator
 
 from classifier_inference.jpeg_header import JpegHeader
-from classifier_inference.spec import ImageFormat, Limits
+from classifier_inference.spec.limits import ImageFormat, Limits
 
 MOST_VISITS = 32
 """How often a JPEG's scans may visit each sample, were the image of limits.pixels. A progressive one of four channels

@@ -8,7 +8,7 @@ https://protobuf.dev/programming-guides/encoding/ and onnx.proto3.
 import mmap
 from collections.abc import Iterator
 
-from classifier_inference.uri import is_inside
+from classifier_inference.spec.uri import is_inside
 
 MAIN_GRAPH_FIELD = 7
 _MODEL, _GRAPH, _NODE, _ATTRIBUTE, _TENSOR, _SPARSE, _FUNCTION = range(7)

@@ -22,11 +22,11 @@ from classifier_inference.sources import (
     in_folder,
     list_sources,
 )
-from classifier_inference.spec import ClassifierSpec
+from classifier_inference.spec.classifier import ClassifierSpec
+from classifier_inference.spec.uri import FileUri, ImageUri
 from classifier_inference.stores import Stores, find_places
 from classifier_inference.termination import Fetched, Reason
 from classifier_inference.termination_log import StartError, write_termination
-from classifier_inference.uri import FileUri, ImageUri
 
 RETRY_SECONDS = 30.0
 T = TypeVar("T")

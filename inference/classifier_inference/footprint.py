@@ -7,7 +7,7 @@ from PIL import ImageMode
 
 from classifier_inference.geometry import Part, Size, find_part, measure
 from classifier_inference.resize import SUPPORTS
-from classifier_inference.spec import Preprocess
+from classifier_inference.spec.preprocessing import Preprocess
 
 _MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
 """What a decoded pixel takes; 4 in every other mode."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from classifier_inference.spec import Preprocess, Resize
+from classifier_inference.spec.preprocessing import Preprocess, Resize
 
 Size = tuple[int, int]
 

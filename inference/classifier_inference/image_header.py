@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from classifier_inference.spec import ImageFormat
+from classifier_inference.spec.limits import ImageFormat
 
 _SIGNATURES: tuple[tuple[bytes, ImageFormat], ...] = (
     (b"\xff\xd8\xff", "jpeg"),

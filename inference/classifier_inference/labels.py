@@ -5,7 +5,7 @@ from pathlib import Path
 
 import orjson
 
-from classifier_inference.spec import ClassifierSpec
+from classifier_inference.spec.classifier import ClassifierSpec
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
 

@@ -23,8 +23,8 @@ import structlog
 
 from classifier_inference.prediction_log.segments import start_writing
 from classifier_inference.settings import Settings
-from classifier_inference.spec import API_VERSION, KIND, Classifier
-from classifier_inference.tracking_spec import PredictionLog, Storage, Tracking
+from classifier_inference.spec.classifier import API_VERSION, KIND, Classifier
+from classifier_inference.spec.tracking import PredictionLog, Storage, Tracking
 
 FOLDER = Path(".classifier")
 MLFLOW_PORT = 5000

@@ -7,8 +7,8 @@ import yaml
 
 from classifier_inference.remote import Folder, RefusedError, RemoteFile
 from classifier_inference.s3 import S3Folder
+from classifier_inference.spec.uri import HttpsUri, ModelsUri, S3Uri, is_inside
 from classifier_inference.stores import Stores
-from classifier_inference.uri import HttpsUri, ModelsUri, S3Uri, is_inside
 
 DESCRIPTION = "MLmodel"
 _DESCRIPTION_LIMIT_BYTES = 2**20

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import psutil
 
 from classifier_inference.container import read_memory_limit
-from classifier_inference.spec import MEMORY_LEAST_BYTES
+from classifier_inference.spec.limits import MEMORY_LEAST_BYTES
 
 BODY_SHARE = 0.25
 """Of all memory for requests: what bodies may take."""

@@ -12,7 +12,8 @@ from classifier_inference.resize import Pixels
 from classifier_inference.runtime import ERRORS
 from classifier_inference.scores import Function, apply_function, are_probabilities, decide_function, require_scores
 from classifier_inference.session import first_line, make_session, read_signature
-from classifier_inference.spec import CHANNEL_COUNTS, ClassifierSpec, Preprocess
+from classifier_inference.spec.classifier import ClassifierSpec
+from classifier_inference.spec.preprocessing import CHANNEL_COUNTS, Preprocess
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
 

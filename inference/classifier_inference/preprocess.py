@@ -28,7 +28,8 @@ from classifier_inference.footprint import Header, estimate_bytes
 from classifier_inference.geometry import Size, find_part, measure
 from classifier_inference.image_header import read_webp_header
 from classifier_inference.resize import Pixels, arrange, resize_part
-from classifier_inference.spec import ImageFormat, Limits, Preprocess
+from classifier_inference.spec.limits import ImageFormat, Limits
+from classifier_inference.spec.preprocessing import Preprocess
 
 MOST_RESIZED_SIDE = 2**24
 """The longest side that resizing may give, though only the crop of it is computed: single precision, as Pillow's."""

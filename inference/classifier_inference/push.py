@@ -18,10 +18,10 @@ from classifier_inference.locate import DESCRIPTION
 from classifier_inference.mlflow_registry import Registry
 from classifier_inference.remote import PassingError, RefusedError
 from classifier_inference.s3 import S3Folder
+from classifier_inference.spec.uri import ModelsUri, S3Uri, parse_uri
 from classifier_inference.stores import Places, Stores
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
-from classifier_inference.uri import ModelsUri, S3Uri, parse_uri
 
 FOLDER = "model"
 """The folder of a run's artifacts that the model lies in, as MLflow's own clients call it."""

@@ -19,9 +19,9 @@ import httpx2
 from classifier_inference import https, s3, s3_client
 from classifier_inference.addresses import HTTPS_PORT, NotAllowedError, find_rule, may_connect
 from classifier_inference.image_root import TooLargeError
-from classifier_inference.images_spec import IMAGES_KEY_ID_VARIABLE, IMAGES_KEY_VARIABLE, Images, ImageStore
 from classifier_inference.remote import PassingError, RefusedError
-from classifier_inference.uri import S3Uri, parse_uri
+from classifier_inference.spec.image_addresses import IMAGES_KEY_ID_VARIABLE, IMAGES_KEY_VARIABLE, Images, ImageStore
+from classifier_inference.spec.uri import S3Uri, parse_uri
 
 SCHEMES = ("https://", "s3://")
 SECONDS = 15.0

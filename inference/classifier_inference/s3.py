@@ -9,9 +9,9 @@ from typing import Any
 from classifier_inference import s3_client
 from classifier_inference.remote import CHUNK_BYTES, PassingError, RefusedError, RemoteFile
 from classifier_inference.s3_client import Credentials, S3Error, Trouble
+from classifier_inference.spec.uri import S3Uri
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
-from classifier_inference.uri import S3Uri
 
 READ_SECONDS = 15
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier_inference.binding import invalid
-from classifier_inference.model_spec import ScoresKind
+from classifier_inference.spec.labelled_model import ScoresKind
 
 Function = Literal["sigmoid", "softmax", "none"]
 """What can be made of a model's outputs."""

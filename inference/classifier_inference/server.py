@@ -29,7 +29,7 @@ from classifier_inference.request_id import make_uuid7
 from classifier_inference.resize import METHOD
 from classifier_inference.serving import Fetcher, Serving
 from classifier_inference.settings import Settings
-from classifier_inference.spec import Classifier
+from classifier_inference.spec.classifier import Classifier
 from classifier_inference.termination_log import StartError, write_termination
 from classifier_inference.tracing import open_spans
 

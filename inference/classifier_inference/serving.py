@@ -14,7 +14,7 @@ from classifier_inference.prediction_log.logger import PredictionLogger
 from classifier_inference.prediction_log.metrics import LogCollector
 from classifier_inference.prediction_log.open import TrackingSettings
 from classifier_inference.remote_image import RemoteImages
-from classifier_inference.spec import Classifier
+from classifier_inference.spec.classifier import Classifier
 
 if TYPE_CHECKING:
     from classifier_inference.api.spans import Spans

@@ -12,7 +12,7 @@ from classifier_inference.local_log import logging_locally
 from classifier_inference.quick_start import begin
 from classifier_inference.settings import Settings
 from classifier_inference.sources import Source, find_files, in_folder, on_this_machine
-from classifier_inference.spec import Classifier
+from classifier_inference.spec.classifier import Classifier
 from classifier_inference.termination_log import StartError, write_termination
 
 THREADS_AN_IMAGE = 1

@@ -1,7 +1,7 @@
 """Decide: whether an object's addresses in MLflow's registry fit together. No I/O."""
 
-from classifier_inference.spec import ClassifierSpec
-from classifier_inference.uri import Address, ModelsUri, parse_uri
+from classifier_inference.spec.classifier import ClassifierSpec
+from classifier_inference.spec.uri import Address, ModelsUri, parse_uri
 
 
 def find_address_problem(spec: ClassifierSpec) -> str | None:

@@ -6,7 +6,7 @@ null as a type. There are no defaults in it: an object keeps what its author wro
 
 from typing import Any
 
-from classifier_inference.tracking_spec import MANAGED_PREFIX
+from classifier_inference.spec.tracking import MANAGED_PREFIX
 from classifier_operator.spec import GROUP, KIND, NAME_LIMIT, NAME_PATTERN, PLURAL, VERSION, ImageClassifierSpec
 
 Schema = dict[str, Any]

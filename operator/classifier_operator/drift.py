@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from classifier_inference.quantity import parse_quantity
+from classifier_inference.spec.quantity import parse_quantity
 from classifier_operator.names import MANAGER
 
 PRUNED = ("spec",)

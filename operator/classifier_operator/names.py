@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from classifier_inference.tracking_spec import MANAGED_PREFIX
+from classifier_inference.spec.tracking import MANAGED_PREFIX
 from classifier_operator.spec import GROUP, KIND, VERSION, Identity
 
 MANAGER = "imageclassifier-operator"

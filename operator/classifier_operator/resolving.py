@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from classifier_inference.uri import ModelsUri
+from classifier_inference.spec.uri import ModelsUri
 from classifier_operator import pods, reasons
 from classifier_operator.children import Mender, ObstacleError, delete, is_owned
 from classifier_operator.cluster import Cluster

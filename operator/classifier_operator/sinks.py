@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from classifier_inference.tracking_spec import MANAGED_BUCKET, Storage, Tracking
+from classifier_inference.spec.tracking import MANAGED_BUCKET, Storage, Tracking
 from classifier_operator import reasons
 from classifier_operator.names import MINIO_PORT, MLFLOW_PORT, build_shared_name
 from classifier_operator.reasons import Problem

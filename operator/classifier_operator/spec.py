@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from classifier_inference.fields import Document, Name, cel
-from classifier_inference.model_spec import Labels
-from classifier_inference.spec import ClassifierSpec
+from classifier_inference.spec.classifier import ClassifierSpec
+from classifier_inference.spec.fields import Document, Name, cel
+from classifier_inference.spec.labelled_model import Labels
 from classifier_operator.addresses import find_address_problem
 
 GROUP = "imageclassifier.dev"

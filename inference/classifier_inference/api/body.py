@@ -14,7 +14,7 @@ from classifier_inference.api.schemas import InferenceInput
 from classifier_inference.image_header import sniff_format
 from classifier_inference.memory import HeldBody
 from classifier_inference.remote_image import SCHEMES
-from classifier_inference.spec import Limits
+from classifier_inference.spec.limits import Limits
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

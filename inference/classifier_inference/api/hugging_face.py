@@ -18,7 +18,7 @@ from classifier_inference.api.tracking_schemas import EncodedBytes
 from classifier_inference.classifier import Answer, LoadedClassifier, find_best
 from classifier_inference.scores import Function
 from classifier_inference.serving import Serving
-from classifier_inference.spec import Limits
+from classifier_inference.spec.limits import Limits
 
 JSON_OVERHEAD = 64 * 1024
 """Bytes that JSON may have beside its image."""

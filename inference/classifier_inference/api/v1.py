@@ -23,7 +23,7 @@ from classifier_inference.api.schemas import Health, InferenceResponse, Inferenc
 from classifier_inference.api.shortcut import Handler
 from classifier_inference.classifier import Answer
 from classifier_inference.serving import Serving
-from classifier_inference.spec import Limits
+from classifier_inference.spec.limits import Limits
 
 PREDICT_PATH = "/api/v1/predict"
 

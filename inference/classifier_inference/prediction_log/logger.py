@@ -14,7 +14,7 @@ from classifier_inference.prediction_log.record import (
 )
 from classifier_inference.prediction_log.spool import Spool
 from classifier_inference.prediction_log.ticket import SpooledImage, Ticket
-from classifier_inference.tracking_spec import PredictionLog
+from classifier_inference.spec.tracking import PredictionLog
 
 LONGEST_NAME = 255
 

@@ -41,7 +41,7 @@ from classifier_inference.prediction_log.shipper import Shipper
 from classifier_inference.prediction_log.sinks.s3 import S3Store
 from classifier_inference.prediction_log.summary import render_preprocess
 from classifier_inference.prediction_log.unsure import Unsure
-from classifier_inference.spec import Classifier
+from classifier_inference.spec.classifier import Classifier
 from classifier_inference.termination import Lost
 from classifier_inference.termination_log import write_termination
 

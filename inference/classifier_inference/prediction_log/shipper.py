@@ -19,7 +19,7 @@ from classifier_inference.prediction_log.sinks.fullness import judge_fullness, r
 from classifier_inference.prediction_log.sinks.s3 import S3Store
 from classifier_inference.prediction_log.summary import name_experiment
 from classifier_inference.prediction_log.unsure import SETTLED_SECONDS, Unsure
-from classifier_inference.spec import Classifier
+from classifier_inference.spec.classifier import Classifier
 
 PROBE_SECONDS = 30.0
 """How often a store is asked that nothing was shipped to."""

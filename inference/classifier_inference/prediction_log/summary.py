@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from classifier_inference.prediction_log.artifacts import safe_key
 from classifier_inference.prediction_log.record import Record
-from classifier_inference.spec import Classifier, Preprocess
+from classifier_inference.spec.classifier import Classifier
+from classifier_inference.spec.preprocessing import Preprocess
 
 TAG_CLASSIFIER = "imageclassifier.classifier"
 TAG_NAMESPACE = "imageclassifier.namespace"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from classifier_inference.tracking_spec import MANAGED_BUCKET
+from classifier_inference.spec.tracking import MANAGED_BUCKET
 from classifier_operator.names import MINIO_PORT, build_shared_name
 from classifier_operator.resources import restricted
 from classifier_operator.resources.shared import (

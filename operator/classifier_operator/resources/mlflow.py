@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from classifier_inference.tracking_spec import MANAGED_PREFIX
+from classifier_inference.spec.tracking import MANAGED_PREFIX
 from classifier_operator.names import MLFLOW_PORT, build_shared_name
 from classifier_operator.resources import restricted
 from classifier_operator.resources.authorities import AUTHORITIES_FILE, build_annotated_authorities

@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from classifier_inference.images_spec import IMAGES_KEY_ID_VARIABLE, IMAGES_KEY_VARIABLE
-from classifier_inference.uri import Address, ImageUri, ModelsUri, S3Uri, parse_uri
+from classifier_inference.spec.image_addresses import IMAGES_KEY_ID_VARIABLE, IMAGES_KEY_VARIABLE
+from classifier_inference.spec.uri import Address, ImageUri, ModelsUri, S3Uri, parse_uri
 from classifier_operator.names import HTTP_PORT, REVISION_LABEL, VERSION_ANNOTATION, build_labels, build_selector
 from classifier_operator.resources import restricted
 from classifier_operator.resources.authorities import build_ca_env

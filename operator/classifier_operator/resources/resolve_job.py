@@ -5,7 +5,7 @@ The operator itself calls no address that an object names: this runs in the obje
 
 from typing import Any
 
-from classifier_inference.uri import ModelsUri
+from classifier_inference.spec.uri import ModelsUri
 from classifier_operator.names import REQUEST_LABEL, build_labels, build_metadata
 from classifier_operator.resources import restricted
 from classifier_operator.resources.authorities import build_annotated_authorities, build_ca_env

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from classifier_inference.tracking_spec import Storage, Tracking
+from classifier_inference.spec.tracking import Storage, Tracking
 from classifier_operator.names import API_VERSION
 from classifier_operator.sinks import resolve_storage, resolve_tracking
 from classifier_operator.spec import KIND, ImageClassifier

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from classifier_inference import resize
 from classifier_inference.geometry import Geometry, Part, find_part, measure
-from classifier_inference.spec import Preprocess
+from classifier_inference.spec.preprocessing import Preprocess
 
 ROUNDS = 7
 REPEATS = 20

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx2
 
-from classifier_inference.tracking_spec import Storage
+from classifier_inference.spec.tracking import Storage
 from classifier_operator.resources.authorities import AUTHORITIES_FILE
 from classifier_operator.resources.mlflow import TRUSTED, build_mlflow
 from classifier_operator.sinks import Mlflow

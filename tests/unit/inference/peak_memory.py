@@ -13,7 +13,8 @@ from classifier_inference.decode import judge_effort, open_image, read_header
 from classifier_inference.footprint import estimate_bytes
 from classifier_inference.image_header import sniff_format
 from classifier_inference.preprocess import prepare_image
-from classifier_inference.spec import Limits, Preprocess
+from classifier_inference.spec.limits import Limits
+from classifier_inference.spec.preprocessing import Preprocess
 
 LIMITS = Limits(formats=["jpeg", "png", "webp", "gif", "bmp", "tiff"])
 

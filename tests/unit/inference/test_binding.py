@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from classifier_inference.binding import Binding, Side, Signature, Tensor, bind, read_row
-from classifier_inference.model_spec import Model
-from classifier_inference.spec import Preprocess
+from classifier_inference.spec.labelled_model import Model
+from classifier_inference.spec.preprocessing import Preprocess
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
 

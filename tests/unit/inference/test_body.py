@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from classifier_inference.api.body import ImageBytes, ImagePath, Several, parse_body
 from classifier_inference.api.problem import Kind, ProblemError
-from classifier_inference.spec import Limits
+from classifier_inference.spec.limits import Limits
 from tests.tiny_model import make_image
 
 LIMITS = Limits(batch=3)

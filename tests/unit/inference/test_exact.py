@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from classifier_inference.preprocess import normalise, prepare_image
-from classifier_inference.spec import Limits, Preprocess
+from classifier_inference.spec.limits import Limits
+from classifier_inference.spec.preprocessing import Preprocess
 from tests.pairwise import pair_up
 from tests.reference import reference
 from tests.tiny_model import encode, make_noise

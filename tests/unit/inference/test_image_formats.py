@@ -14,7 +14,8 @@ from PIL import Image, ImageCms
 
 from classifier_inference.decode import BrokenImageError
 from classifier_inference.preprocess import decode_image, prepare_image
-from classifier_inference.spec import Limits, Preprocess, Resize
+from classifier_inference.spec.limits import Limits
+from classifier_inference.spec.preprocessing import Preprocess, Resize
 from tests.bombs import png_chunk
 from tests.reference import reference
 from tests.tiny_model import TO_STORED, encode
@@ -26,7 +27,8 @@ PREPARE = """
 import sys
 from pathlib import Path
 from classifier_inference.preprocess import prepare_image
-from classifier_inference.spec import Limits, Preprocess, Resize
+from classifier_inference.spec.limits import Limits
+from classifier_inference.spec.preprocessing import Preprocess, Resize
 
 for path in map(Path, sys.argv[1:]):
     prepare_image(path.read_bytes(), Preprocess(resize=Resize(exact=(8, 8))), Limits(formats=[path.name]))

@@ -17,7 +17,8 @@ from classifier_inference.decode import (
 )
 from classifier_inference.geometry import measure
 from classifier_inference.preprocess import normalise, prepare_image
-from classifier_inference.spec import Limits, Preprocess, Resize
+from classifier_inference.spec.limits import Limits
+from classifier_inference.spec.preprocessing import Preprocess, Resize
 from tests.tiny_model import encode, make_image, make_noise
 
 EXACT = Preprocess(resize=Resize(exact=[4, 4]), interpolation="nearest")

@@ -84,7 +84,8 @@ from classifier_inference.malloc import tame_malloc
 tame_malloc()
 from PIL import Image
 from classifier_inference.preprocess import decode_image
-from classifier_inference.spec import Limits, Preprocess
+from classifier_inference.spec.limits import Limits
+from classifier_inference.spec.preprocessing import Preprocess
 from tests.tiny_model import encode
 
 def read(name):

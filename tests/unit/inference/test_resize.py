@@ -15,7 +15,7 @@ from PIL import Image
 from classifier_inference import resize
 from classifier_inference.geometry import find_part, measure
 from classifier_inference.resize import choose_method, resize_by_pillow
-from classifier_inference.spec import Preprocess, Resize
+from classifier_inference.spec.preprocessing import Preprocess, Resize
 from tests.tiny_model import make_noise
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -18,7 +18,7 @@ from classifier_inference.pool import Pool, QueueFullError, count_workers
 from classifier_inference.request_id import make_uuid7
 from classifier_inference.settings import Settings, parse_root_path
 from classifier_inference.sources import Files
-from classifier_inference.spec import Classifier
+from classifier_inference.spec.classifier import Classifier
 from classifier_inference.termination import Reason
 from classifier_inference.termination_log import StartError
 from tests.tiny_model import write_document

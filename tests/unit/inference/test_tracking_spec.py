@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from classifier_inference.duration import parse_duration, render_duration
-from classifier_inference.spec import ClassifierSpec
+from classifier_inference.spec.classifier import ClassifierSpec
+from classifier_inference.spec.duration import parse_duration, render_duration
 from tests.tiny_model import build_document
 
 EXTERNAL = {"mode": "External", "uri": "http://mlflow:5000"}

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from classifier_inference.uri import HttpsUri, ModelsUri, S3Uri, parse_uri
-from classifier_inference.uri_fields import BLANK, MODEL_URI_RULES, URI_RULES
+from classifier_inference.spec.uri import HttpsUri, ModelsUri, S3Uri, parse_uri
+from classifier_inference.spec.uri_fields import BLANK, MODEL_URI_RULES, URI_RULES
 
 Named = list[tuple[str, S3Uri | ModelsUri]]
 MODELS: Named = [

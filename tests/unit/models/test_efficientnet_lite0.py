@@ -11,7 +11,8 @@ from PIL import Image
 
 from classifier_inference.preprocess import prepare_image
 from classifier_inference.runtime import onnxruntime
-from classifier_inference.spec import Limits, Preprocess
+from classifier_inference.spec.limits import Limits
+from classifier_inference.spec.preprocessing import Preprocess
 from models.efficientnet_lite0 import STAGES, build_model, fetch_weights
 from models.sample import HERE, SHA256
 from models.torch_checkpoint import Array

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from classifier_inference.log_state import SinkReason, SinkState, SinkStates
-from classifier_inference.spec import ClassifierSpec
+from classifier_inference.spec.classifier import ClassifierSpec
 from classifier_inference.termination import Lost, render_termination
 from classifier_operator.health import HealthPoller, Target
 from classifier_operator.log import find_volume_problem

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from classifier_inference.uri import ModelsUri
+from classifier_inference.spec.uri import ModelsUri
 from classifier_operator.attempts import Attempts
 from classifier_operator.children import Mender, ObstacleError
 from classifier_operator.cluster import Cluster

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from classifier_inference.spec import ClassifierSpec
+from classifier_inference.spec.classifier import ClassifierSpec
 from classifier_operator.resources.config_map import build_config_map, read_ca_bundle
 from classifier_operator.resources.deployment import build_deployment, read_as_built
 from classifier_operator.resources.ingress import build_ingress, build_url

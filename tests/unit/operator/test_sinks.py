@@ -5,7 +5,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from classifier_inference.tracking_spec import Storage, Tracking
+from classifier_inference.spec.tracking import Storage, Tracking
 from classifier_operator.resources.minio import build_minio
 from classifier_operator.resources.mlflow import TRUSTED, build_mlflow, find_hosts, leads_to_shared
 from classifier_operator.resources.shared import build_credentials, build_shared_service

@@ -18,7 +18,7 @@ from classifier_inference.prediction_log.retention import pause_seconds
 from classifier_inference.prediction_log.sinks.s3 import split_uri
 from classifier_inference.prediction_log.summary import MOST_LABELS, Summary, render_preprocess
 from classifier_inference.prediction_log.unsure import Unsure
-from classifier_inference.spec import Preprocess
+from classifier_inference.spec.preprocessing import Preprocess
 from tests.integration.prediction_log.windows import make_record
 
 LATENCIES = ("mean", "p50", "p90", "p99")

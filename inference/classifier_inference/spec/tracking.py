@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from classifier_inference.amounts import AtLeast, Between, Duration, Whole
-from classifier_inference.fields import Document, Name, cel
+from classifier_inference.spec.amounts import AtLeast, Between, Duration, Whole
+from classifier_inference.spec.fields import Document, Name, cel
 
 MANAGED_PREFIX = "imageclassifier-"
 """What the names of the objects that classifiers share begin with; no classifier's own name does."""

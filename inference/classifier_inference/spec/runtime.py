@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from classifier_inference.amounts import Quantity
-from classifier_inference.fields import Document
+from classifier_inference.spec.amounts import Quantity
+from classifier_inference.spec.fields import Document
 
 
 class Gpu(Document):

@@ -4,8 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from classifier_inference.fields import Document, Name, cel
-from classifier_inference.tracking_spec import HttpAddress
+from classifier_inference.spec.fields import Document, Name, cel
+from classifier_inference.spec.tracking import HttpAddress
 
 IMAGES_KEY_ID_VARIABLE = "CLASSIFIER_IMAGES_ACCESS_KEY_ID"
 IMAGES_KEY_VARIABLE = "CLASSIFIER_IMAGES_SECRET_ACCESS_KEY"

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
-from classifier_inference.duration import DURATION_PATTERN, parse_duration, render_duration
-from classifier_inference.quantity import QUANTITY_PATTERN, parse_quantity
+from classifier_inference.spec.duration import DURATION_PATTERN, parse_duration, render_duration
+from classifier_inference.spec.quantity import QUANTITY_PATTERN, parse_quantity
 
 WHOLE_LIMIT = 2**63 - 1
 """Kubernetes' own, to which it cuts down what is larger."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, JsonValue
 
-from classifier_inference.uri import ModelsUri, parse_uri
+from classifier_inference.spec.uri import ModelsUri, parse_uri
 
 BLANK = r"\p{Z}\p{C}"
 

@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from classifier_inference.fields import Document, Label, Name, Sha256, cel, cel_exactly_one, require_one
-from classifier_inference.uri_fields import ModelUri, Uri
+from classifier_inference.spec.fields import Document, Label, Name, Sha256, cel, cel_exactly_one, require_one
+from classifier_inference.spec.uri_fields import ModelUri, Uri
 
 ScoresKind = Literal["auto", "softmax", "sigmoid", "asIs"]
 TensorName = Annotated[str, Field(min_length=1, max_length=256)]
