@@ -8,9 +8,9 @@ from pathlib import Path
 
 import structlog
 
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Reason
 from classifier_inference.spec.classifier import Auth
-from classifier_inference.termination import Reason
-from classifier_inference.termination_log import StartError
 
 READ_SECONDS = 1.0
 """How old what is known of the files may be when a key is judged."""

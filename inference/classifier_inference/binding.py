@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Reason
 from classifier_inference.spec.labelled_model import Model as ModelSpec
 from classifier_inference.spec.preprocessing import CHANNEL_COUNTS, Preprocess
-from classifier_inference.termination import Reason
-from classifier_inference.termination_log import StartError
 
 DTYPES: Mapping[str, type[np.number[Any]]] = {
     "tensor(float)": np.float32,

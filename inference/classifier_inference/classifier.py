@@ -17,12 +17,12 @@ from classifier_inference.labels import read_labels
 from classifier_inference.model import Model, Values
 from classifier_inference.prediction import Prediction
 from classifier_inference.preprocess import Hold, Source, decode_image, fit_pixels, uncounted
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Reason
 from classifier_inference.sources import Files
 from classifier_inference.spec.classifier import Classifier, ClassifierSpec
 from classifier_inference.spec.preprocessing import CHANNEL_COUNTS
 from classifier_inference.spec.self_test import SelfTest
-from classifier_inference.termination import Reason
-from classifier_inference.termination_log import StartError
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from classifier_inference.external_data import ExternalDataError, list_external_data
-from classifier_inference.termination import Reason
-from classifier_inference.termination_log import StartError
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Reason
 
 MODEL_NAME = "model.onnx"
 """What the ONNX file counts as in the digest of several files, whatever it is called where it lies."""

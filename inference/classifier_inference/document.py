@@ -7,9 +7,9 @@ import orjson
 import yaml
 from pydantic import ValidationError
 
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Reason
 from classifier_inference.spec.classifier import API_VERSION, CLUSTER_FIELDS, KIND, Classifier
-from classifier_inference.termination import Reason
-from classifier_inference.termination_log import StartError
 
 
 def read_document(path: Path) -> Classifier:

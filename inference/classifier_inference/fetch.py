@@ -13,6 +13,9 @@ from classifier_inference.document import read_document
 from classifier_inference.labels import read_labels
 from classifier_inference.locate import LocatedModel, locate_model
 from classifier_inference.remote import PassingError, RefusedError, RemoteFile
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Fetched, Reason
+from classifier_inference.report.termination_log import write_termination
 from classifier_inference.sources import (
     EXTERNAL,
     EXTERNAL_LIMIT_BYTES,
@@ -25,8 +28,6 @@ from classifier_inference.sources import (
 from classifier_inference.spec.classifier import ClassifierSpec
 from classifier_inference.spec.uri import FileUri, ImageUri
 from classifier_inference.stores import Stores, find_places
-from classifier_inference.termination import Fetched, Reason
-from classifier_inference.termination_log import StartError, write_termination
 
 RETRY_SECONDS = 30.0
 T = TypeVar("T")

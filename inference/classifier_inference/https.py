@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import httpx2
 
 from classifier_inference.remote import CHUNK_BYTES, PassingError, RefusedError, RemoteFile
-from classifier_inference.termination import Reason
-from classifier_inference.termination_log import StartError
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Reason
 
 TIMEOUT = httpx2.Timeout(15, connect=5)
 _PASSING = {

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import orjson
 
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Reason
 from classifier_inference.spec.classifier import ClassifierSpec
-from classifier_inference.termination import Reason
-from classifier_inference.termination_log import StartError
 
 LIMIT_BYTES = 16 * 2**20
 

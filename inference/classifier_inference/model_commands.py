@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from classifier_inference.settings import DEFAULT_TERMINATION_LOG
+from classifier_inference.report.termination_log import DEFAULT_TERMINATION_LOG
 
 app = typer.Typer()
 
@@ -25,7 +25,7 @@ CaFile = Annotated[
 def digest(path: OnnxFile) -> None:
     """Print what model.sha256 says of a model: its digest, together with the files that it keeps tensors in."""
     from classifier_inference.digest import digest_model
-    from classifier_inference.termination_log import StartError
+    from classifier_inference.report.start_error import StartError
 
     try:
         sys.stdout.write(f"{digest_model(path, path.parent)}\n")
@@ -45,8 +45,8 @@ def push(
 ) -> None:
     """Put a model and its labels into a store, and print the `model:` block that names them."""
     from classifier_inference.push import push_model
+    from classifier_inference.report.start_error import StartError
     from classifier_inference.stores import Places
-    from classifier_inference.termination_log import StartError
 
     try:
         sys.stdout.write(push_model(path, labels, to, Places(tracking_uri, endpoint, region), ca_file))

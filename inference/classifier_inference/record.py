@@ -6,8 +6,9 @@ from pathlib import Path
 
 from classifier_inference.document import read_document
 from classifier_inference.imports import leave_out
-from classifier_inference.termination import Reason
-from classifier_inference.termination_log import StartError, write_termination
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Reason
+from classifier_inference.report.termination_log import write_termination
 
 
 def record_document(

@@ -8,10 +8,10 @@ from typing import Any
 
 from classifier_inference import s3_client
 from classifier_inference.remote import CHUNK_BYTES, PassingError, RefusedError, RemoteFile
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Reason
 from classifier_inference.s3_client import Credentials, S3Error, Trouble
 from classifier_inference.spec.uri import S3Uri
-from classifier_inference.termination import Reason
-from classifier_inference.termination_log import StartError
 
 READ_SECONDS = 15
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from classifier_inference.binding import Signature, Tensor, invalid
 from classifier_inference.devices import CPU_PROVIDER, CUDA_PROVIDER, explain_missing_cuda
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Reason
 from classifier_inference.runtime import ERRORS, onnxruntime
-from classifier_inference.termination import Reason
-from classifier_inference.termination_log import StartError
 
 
 def make_session(content: bytes, external: Mapping[str, bytes], device: str, threads: int) -> Any:

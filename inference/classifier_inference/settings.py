@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-DEFAULT_TERMINATION_LOG = Path("/dev/termination-log")
+from classifier_inference.report.termination_log import DEFAULT_TERMINATION_LOG
 
 
 @dataclass(frozen=True)

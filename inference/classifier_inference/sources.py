@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from classifier_inference import labels
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Reason
 from classifier_inference.spec.classifier import ClassifierSpec
 from classifier_inference.spec.uri import Address, FileUri, ImageUri, parse_uri
-from classifier_inference.termination import Reason
-from classifier_inference.termination_log import StartError
 
 MODEL_LIMIT_BYTES = 2 * 2**30
 """Protobuf's bound, and so that of an ONNX file."""

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from classifier_inference.labels import parse_labels
-from classifier_inference.termination_log import StartError
+from classifier_inference.report.start_error import StartError
 from classifier_operator import reasons
 from classifier_operator.children import ObstacleError, is_owned
 from classifier_operator.cluster import Cluster

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from classifier_inference.termination import Lost
+from classifier_inference.report.termination import Lost
 from classifier_operator import pods, reasons
 from classifier_operator.children import ObstacleError
 from classifier_operator.cluster import Cluster

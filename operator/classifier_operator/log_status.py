@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from classifier_inference.log_state import SinkState, SinkStates
-from classifier_inference.termination import Lost, parse_termination
+from classifier_inference.report.sink_state import SinkState, SinkStates
+from classifier_inference.report.termination import Lost, parse_termination
 from classifier_operator import reasons
 from classifier_operator.reasons import Problem
 from classifier_operator.spec import ImageClassifier

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from classifier_inference.termination import Failure, Fetched, parse_termination
+from classifier_inference.report.termination import Failure, Fetched, parse_termination
 from classifier_operator import reasons
 from classifier_operator.reasons import Problem
 

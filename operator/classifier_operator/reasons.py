@@ -1,9 +1,9 @@
-"""Conditions and their reasons; those of containers are in classifier_inference.termination, of stores in log_state."""
+"""Conditions and their reasons; those of containers and of stores are in classifier_inference.report."""
 
 from dataclasses import dataclass
 
-from classifier_inference.log_state import SinkReason
-from classifier_inference.termination import Reason
+from classifier_inference.report.sink_state import SinkReason
+from classifier_inference.report.termination import Reason
 
 READY = "Ready"
 MODEL_SERVED = "ModelServed"

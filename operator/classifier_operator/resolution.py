@@ -7,9 +7,9 @@ it is written makes: it outlives every child, and a spec that means the same to 
 from dataclasses import dataclass
 from typing import Any
 
+from classifier_inference.report.termination import Resolved, parse_termination
 from classifier_inference.spec.self_test import SelfTest
 from classifier_inference.spec.uri import ModelsUri, parse_uri
-from classifier_inference.termination import Resolved, parse_termination
 from classifier_operator.addresses import is_of
 from classifier_operator.spec import ImageClassifier
 

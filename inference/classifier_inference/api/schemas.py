@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from classifier_inference.log_state import SinkStates
+from classifier_inference.report.sink_state import SinkStates
 
 ImagePathText = Annotated[str, Field(min_length=1, examples=["cat.jpg"])]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from classifier_inference.prediction_log.logger import Origin, PredictionLogger
 from classifier_inference.prediction_log.spool import Spool, SpoolTakenError
 from classifier_inference.prediction_log.summary import name_experiment
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Reason
 from classifier_inference.spec.classifier import Classifier
 from classifier_inference.spec.tracking import Storage
-from classifier_inference.termination import Reason
-from classifier_inference.termination_log import StartError
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,9 @@ from classifier_inference.prediction_log.shipper import Shipper
 from classifier_inference.prediction_log.sinks.s3 import S3Store
 from classifier_inference.prediction_log.summary import render_preprocess
 from classifier_inference.prediction_log.unsure import Unsure
+from classifier_inference.report.termination import Lost
+from classifier_inference.report.termination_log import write_termination
 from classifier_inference.spec.classifier import Classifier
-from classifier_inference.termination import Lost
-from classifier_inference.termination_log import write_termination
 
 POLL_SECONDS = 1.0
 STATE_SECONDS = 2.0

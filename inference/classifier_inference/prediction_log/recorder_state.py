@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from classifier_inference.log_state import SinkStates
+from classifier_inference.report.sink_state import SinkStates
 
 FILE = "recorder.json"
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import structlog
 
-from classifier_inference.log_state import SinkReason, SinkState
 from classifier_inference.prediction_log.folders import Owner
 from classifier_inference.prediction_log.mlflow_client import MlflowClient
 from classifier_inference.prediction_log.recorder_state import Shipped
@@ -19,6 +18,7 @@ from classifier_inference.prediction_log.sinks.fullness import judge_fullness, r
 from classifier_inference.prediction_log.sinks.s3 import S3Store
 from classifier_inference.prediction_log.summary import name_experiment
 from classifier_inference.prediction_log.unsure import SETTLED_SECONDS, Unsure
+from classifier_inference.report.sink_state import SinkReason, SinkState
 from classifier_inference.spec.classifier import Classifier
 
 PROBE_SECONDS = 30.0

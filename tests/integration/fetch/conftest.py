@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from classifier_inference.termination import Failure, parse_termination
+from classifier_inference.report.termination import Failure, parse_termination
 from tests.integration.prediction_log.stores import BUCKET, Gate, Store, credentials, s3_client
 from tests.integration.server.process import COMMAND, Command
 from tests.tiny_model import COLOURS, build_document, build_external_model, build_model

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from classifier_inference.termination import Fetched, Resolved
+from classifier_inference.report.termination import Fetched, Resolved
 from tests.integration.fetch.conftest import Bucket, Registry, Tool, describe, digest
 from tests.integration.prediction_log.stores import BUCKET, Gate, Store, credentials
 from tests.integration.server.process import Server

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from classifier_inference.termination import Fetched
+from classifier_inference.report.termination import Fetched
 from tests.integration.fetch.conftest import Bucket, Tool, digest
 from tests.integration.prediction_log.stores import BUCKET, Gate, Store, credentials
 from tests.integration.server.process import Server, free_port

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from classifier_inference.log_state import SinkReason
+from classifier_inference.report.sink_state import SinkReason
 from tests.integration.prediction_log.conftest import Recording
 from tests.integration.prediction_log.small_disk import SmallDisk, small_disk
 from tests.integration.prediction_log.stores import BUCKET, Store, find_minio, start_minio

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from classifier_inference.log_state import SinkReason
+from classifier_inference.report.sink_state import SinkReason
 from tests.integration.prediction_log.conftest import Recording
 from tests.integration.prediction_log.windows import write_window
 

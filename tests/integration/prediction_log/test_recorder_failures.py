@@ -7,10 +7,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from classifier_inference.log_state import SinkReason
 from classifier_inference.prediction_log.recorder_state import RecorderState
 from classifier_inference.prediction_log.segments import adopt
-from classifier_inference.termination import Lost, parse_termination
+from classifier_inference.report.sink_state import SinkReason
+from classifier_inference.report.termination import Lost, parse_termination
 from tests.integration.prediction_log.conftest import Recording
 from tests.integration.prediction_log.stores import wait_until
 from tests.integration.prediction_log.windows import Written, make_record, write_window

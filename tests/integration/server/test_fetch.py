@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trustme
 
-from classifier_inference.termination import Failure, Fetched, parse_termination
+from classifier_inference.report.termination import Failure, Fetched, parse_termination
 from tests.integration.server.conftest import Start
 from tests.integration.server.https_server import HttpsServer, one_after_another, send, send_half, serve_https
 from tests.integration.server.process import Command, free_port

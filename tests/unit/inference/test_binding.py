@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from classifier_inference.binding import Binding, Side, Signature, Tensor, bind, read_row
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Reason
 from classifier_inference.spec.labelled_model import Model
 from classifier_inference.spec.preprocessing import Preprocess
-from classifier_inference.termination import Reason
-from classifier_inference.termination_log import StartError
 
 PIXELS = Tensor("pixels", "tensor(float)", ("batch", 3, 224, 224))
 SCORES = Tensor("scores", "tensor(float)", ("batch", 1000))

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from classifier_inference.document import parse_document, read_document
-from classifier_inference.termination import Reason
-from classifier_inference.termination_log import StartError
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Reason
 from tests.tiny_model import build_document
 
 DOCUMENT = build_document(Path("models"))

@@ -17,9 +17,9 @@ from classifier_inference.classifier import LoadedClassifier, load_classifier
 from classifier_inference.digest import combine_digests, digest_model
 from classifier_inference.document import parse_document
 from classifier_inference.external_data import ExternalDataError, list_external_data
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Reason
 from classifier_inference.sources import find_files, on_this_machine
-from classifier_inference.termination import Reason
-from classifier_inference.termination_log import StartError
 from tests.tiny_model import build_document, build_external_model, build_model, make_image
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from classifier_inference.labels import parse_labels
-from classifier_inference.termination import Reason
-from classifier_inference.termination_log import StartError
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Reason
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from onnx import TensorProto
 from PIL import Image
 
 from classifier_inference.classifier import LoadedClassifier
-from classifier_inference.termination import Reason
+from classifier_inference.report.termination import Reason
 from tests.tiny_model import SIDE, encode
 from tests.unit.inference.loading import change_model, load, refuse
 from tests.varied_models import build_varied

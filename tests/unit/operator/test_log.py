@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from classifier_inference.log_state import SinkReason, SinkState, SinkStates
+from classifier_inference.report.sink_state import SinkReason, SinkState, SinkStates
+from classifier_inference.report.termination import Lost, render_termination
 from classifier_inference.spec.classifier import ClassifierSpec
-from classifier_inference.termination import Lost, render_termination
 from classifier_operator.health import HealthPoller, Target
 from classifier_operator.log import find_volume_problem
 from classifier_operator.log_status import Answer, parse_answer, read_loss, summarise_lost, summarise_sinks

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from classifier_inference.termination import Lost
+from classifier_inference.report.termination import Lost
 from classifier_operator.crd import build_crd, collect_fields
 from classifier_operator.log_status import summarise_lost
 from classifier_operator.reasons import Problem

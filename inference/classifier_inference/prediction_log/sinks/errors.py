@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from classifier_inference.log_state import SinkReason
+from classifier_inference.report.sink_state import SinkReason
 
 
 class Sink(StrEnum):

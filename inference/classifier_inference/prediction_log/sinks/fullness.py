@@ -5,7 +5,7 @@ import ssl
 
 import httpx2
 
-from classifier_inference.log_state import SinkReason, SinkState
+from classifier_inference.report.sink_state import SinkReason, SinkState
 
 METRICS = "/minio/v2/metrics/cluster"
 NEARLY_FULL_SHARE = 0.9

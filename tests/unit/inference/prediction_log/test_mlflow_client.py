@@ -7,10 +7,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from classifier_inference.log_state import SinkReason
 from classifier_inference.prediction_log import mlflow_client
 from classifier_inference.prediction_log.mlflow_client import MlflowClient, UncertainError
 from classifier_inference.prediction_log.sinks.errors import SinkError
+from classifier_inference.report.sink_state import SinkReason
 
 RUN = "0" * 32
 

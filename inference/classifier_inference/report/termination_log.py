@@ -3,15 +3,9 @@
 import sys
 from pathlib import Path
 
-from classifier_inference.termination import Failure, Note, Reason, render_termination
+from classifier_inference.report.termination import Failure, Note, render_termination
 
-
-class StartError(Exception):
-    """Why this process can't do its work; retrying won't mend it."""
-
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.failure = Failure(reason=reason, message=message)
+DEFAULT_TERMINATION_LOG = Path("/dev/termination-log")
 
 
 def write_termination(note: Note, path: Path) -> None:
