@@ -198,6 +198,6 @@ def classify(
 
 
 def _configure_logs(level: str) -> None:
-    from classifier_inference.logs import configure_logs
+    from classifier_inference.telemetry.log_format import configure_logs
 
     configure_logs(level, as_json=not sys.stderr.isatty())

@@ -70,9 +70,9 @@ def resolve(
     ] = DEFAULT_TERMINATION_LOG,
 ) -> None:
     """Print which version of a registered model an address stands for, where its files lie, and their digest."""
-    from classifier_inference.logs import configure_logs
     from classifier_inference.resolve import resolve_address
     from classifier_inference.stores import Places
+    from classifier_inference.telemetry.log_format import configure_logs
 
     configure_logs("info", as_json=not sys.stderr.isatty())
     places = Places(tracking_uri, endpoint, region)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from classifier_inference.api_keys import ApiKeys
 from classifier_inference.classifier import LoadedClassifier
 from classifier_inference.memory import Memory, measure_limit
-from classifier_inference.metrics import Metrics
 from classifier_inference.pool import Pool
 from classifier_inference.prediction_log.logger import PredictionLogger
 from classifier_inference.prediction_log.metrics import LogCollector
 from classifier_inference.prediction_log.open import TrackingSettings
 from classifier_inference.remote_image import RemoteImages
 from classifier_inference.spec.classifier import Classifier
+from classifier_inference.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from classifier_inference.api.spans import Spans

@@ -245,4 +245,8 @@ def _observe(work: Work, total: float) -> None:
     for answer in work.answers:
         metrics.observe_seconds(decode=answer.decode_seconds, infer=answer.infer_seconds)
         metrics.observe_image(answer.source.format, answer.source.size)
-        metrics.observe_prediction(answer.predictions[0] if answer.predictions else None)
+        if answer.predictions:
+            best = answer.predictions[0]
+            metrics.observe_class(best.label, best.class_id, best.confidence)
+        else:
+            metrics.observe_no_class()

@@ -9,7 +9,7 @@ from classifier_inference.image_root import TooLargeError
 from classifier_inference.memory import HeldBody
 from classifier_inference.remote_image import NoImageThereError, UpstreamError, UpstreamTimeoutError
 from classifier_inference.serving import Fetcher, Serving
-from classifier_inference.trace_context import TraceContext
+from classifier_inference.telemetry.trace_context import TraceContext
 
 Brought = dict[str, bytes | ProblemError]
 """What lay at each address, or why that couldn't be had."""

@@ -14,7 +14,7 @@ from classifier_inference.api.health import PROBE_PATHS
 from classifier_inference.api.problem import Kind, ProblemError
 from classifier_inference.request_id import parse_client_id
 from classifier_inference.serving import Serving
-from classifier_inference.trace_context import TraceContext, parse_traceparent
+from classifier_inference.telemetry.trace_context import TraceContext, parse_traceparent
 
 OWN_ID_HEADER = "X-Classifier-Request-Id"
 """The id that the server gave a request, where `X-Request-Id` echoes the client's own."""

@@ -47,7 +47,7 @@ from classifier_inference.api.stages import Stages
 from classifier_inference.classifier import Answer
 from classifier_inference.prediction_log.logger import Origin
 from classifier_inference.preprocess import Source
-from classifier_inference.trace_context import TraceContext
+from classifier_inference.telemetry.trace_context import TraceContext
 
 MOST_TEXT = 200
 """Characters of what a client may choose freely."""

@@ -2,8 +2,7 @@
 
 import pytest
 
-from classifier_inference.metrics import STAGES, Metrics
-from classifier_inference.prediction import Prediction
+from classifier_inference.telemetry.metrics import STAGES, Metrics
 
 
 @pytest.mark.parametrize(
@@ -11,7 +10,10 @@ from classifier_inference.prediction import Prediction
 )
 def test_classes_beyond_the_first_thousand_are_counted_as_other(class_id: int | None, label: str) -> None:
     metrics = Metrics()
-    metrics.observe_prediction(None if class_id is None else Prediction("ant", class_id, 0.5))
+    if class_id is None:
+        metrics.observe_no_class()
+    else:
+        metrics.observe_class("ant", class_id, 0.5)
     counted = {
         sample.labels["label"]: sample.value for family in metrics.predictions.collect() for sample in family.samples
     }

@@ -5,8 +5,6 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from classifier_inference.prediction import Prediction
-
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 """Seconds: a prediction takes milliseconds."""
 
@@ -108,10 +106,11 @@ class Metrics:
         self.images.labels(image_format).inc()
         self.pixels.observe(size[0] * size[1])
 
-    def observe_prediction(self, best: Prediction | None) -> None:
-        """Count an answer by its best class; None is an answer without one."""
-        if best is None:
-            self.predictions.labels(NONE).inc()
-            return
-        self.predictions.labels(best.label if best.class_id < CLASSES else OTHER).inc()
-        self.confidence.observe(best.confidence)
+    def observe_class(self, label: str, class_id: int, confidence: float) -> None:
+        """Count an answer by its best class."""
+        self.predictions.labels(label if class_id < CLASSES else OTHER).inc()
+        self.confidence.observe(confidence)
+
+    def observe_no_class(self) -> None:
+        """Count an answer without a class."""
+        self.predictions.labels(NONE).inc()
