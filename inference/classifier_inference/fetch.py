@@ -12,7 +12,6 @@ from classifier_inference.digest import check_digest, digest_model, list_model_f
 from classifier_inference.document import read_document
 from classifier_inference.labels import read_labels
 from classifier_inference.locate import LocatedModel, locate_model
-from classifier_inference.remote import PassingError, RefusedError, RemoteFile
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Fetched, Reason
 from classifier_inference.report.termination_log import write_termination
@@ -27,7 +26,8 @@ from classifier_inference.sources import (
 )
 from classifier_inference.spec.classifier import ClassifierSpec
 from classifier_inference.spec.uri import FileUri, ImageUri
-from classifier_inference.stores import Stores, find_places
+from classifier_inference.stores.clients import Stores, find_places
+from classifier_inference.stores.remote_file import PassingError, RefusedError, RemoteFile
 
 RETRY_SECONDS = 30.0
 T = TypeVar("T")

@@ -46,7 +46,7 @@ def push(
     """Put a model and its labels into a store, and print the `model:` block that names them."""
     from classifier_inference.push import push_model
     from classifier_inference.report.start_error import StartError
-    from classifier_inference.stores import Places
+    from classifier_inference.stores.clients import Places
 
     try:
         sys.stdout.write(push_model(path, labels, to, Places(tracking_uri, endpoint, region), ca_file))
@@ -71,7 +71,7 @@ def resolve(
 ) -> None:
     """Print which version of a registered model an address stands for, where its files lie, and their digest."""
     from classifier_inference.resolve import resolve_address
-    from classifier_inference.stores import Places
+    from classifier_inference.stores.clients import Places
     from classifier_inference.telemetry.log_format import configure_logs
 
     configure_logs("info", as_json=not sys.stderr.isatty())

@@ -15,13 +15,13 @@ import yaml
 from classifier_inference.digest import digest_model, list_model_files, map_file
 from classifier_inference.labels import parse_labels
 from classifier_inference.locate import DESCRIPTION
-from classifier_inference.mlflow_registry import Registry
-from classifier_inference.remote import PassingError, RefusedError
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
-from classifier_inference.s3 import S3Folder
 from classifier_inference.spec.uri import ModelsUri, S3Uri, parse_uri
-from classifier_inference.stores import Places, Stores
+from classifier_inference.stores.clients import Places, Stores
+from classifier_inference.stores.mlflow_registry import Registry
+from classifier_inference.stores.remote_file import PassingError, RefusedError
+from classifier_inference.stores.s3 import S3Folder
 
 FOLDER = "model"
 """The folder of a run's artifacts that the model lies in, as MLflow's own clients call it."""

@@ -17,11 +17,11 @@ def record_document(
     """Ship what the document's server spools, until a signal comes; return an exit status if that can't be begun."""
     # Pyarrow takes what it finds, and 60 MB with it.
     leave_out("numpy", "pandas")
-    from classifier_inference.https import make_context
     from classifier_inference.prediction_log.mlflow_client import MlflowClient
     from classifier_inference.prediction_log.parquet import use_little_memory
     from classifier_inference.prediction_log.recorder import Place, Recorder
     from classifier_inference.prediction_log.sinks.s3 import S3Store
+    from classifier_inference.stores.https import make_context
 
     use_little_memory()
     try:

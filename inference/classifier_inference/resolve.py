@@ -13,7 +13,7 @@ from classifier_inference.report.termination import Reason, Resolved
 from classifier_inference.report.termination_log import write_termination
 from classifier_inference.sources import EXTERNAL, Source, make_model_source
 from classifier_inference.spec.uri import ModelsUri, parse_uri
-from classifier_inference.stores import Places, Stores
+from classifier_inference.stores.clients import Places, Stores
 
 
 def resolve_address(

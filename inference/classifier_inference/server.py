@@ -24,7 +24,6 @@ from classifier_inference.pool import Pool, count_workers
 from classifier_inference.prediction_log.logger import Origin
 from classifier_inference.prediction_log.open import describe_tracking, open_log
 from classifier_inference.quick_start import finish_start
-from classifier_inference.remote_image import RemoteImages
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination_log import write_termination
 from classifier_inference.request_id import make_uuid7
@@ -32,6 +31,7 @@ from classifier_inference.resize import METHOD
 from classifier_inference.serving import Fetcher, Serving
 from classifier_inference.settings import Settings
 from classifier_inference.spec.classifier import Classifier
+from classifier_inference.stores.named_images import RemoteImages
 from classifier_inference.tracing import open_spans
 
 KEEP_ALIVE_SECONDS = 120

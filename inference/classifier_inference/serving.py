@@ -12,8 +12,8 @@ from classifier_inference.pool import Pool
 from classifier_inference.prediction_log.logger import PredictionLogger
 from classifier_inference.prediction_log.metrics import LogCollector
 from classifier_inference.prediction_log.open import TrackingSettings
-from classifier_inference.remote_image import RemoteImages
 from classifier_inference.spec.classifier import Classifier
+from classifier_inference.stores.named_images import RemoteImages
 from classifier_inference.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from fastapi import Request
 from numpy.typing import NDArray
 from starlette.responses import Response
 
-from classifier_inference import image_root
 from classifier_inference.api.body import ImageBytes, ImagePath, is_address, read_body, too_many_bytes
 from classifier_inference.api.bringing import Brought, bring_images
 from classifier_inference.api.leaving import run_while_asked
@@ -35,6 +34,7 @@ from classifier_inference.prediction_log.record import RecordedMilliseconds, Rec
 from classifier_inference.prediction_log.ticket import Ticket
 from classifier_inference.preprocess import Hold
 from classifier_inference.serving import Serving
+from classifier_inference.stores import image_root
 
 PLACE_SECONDS = 1.0
 """How long a request keeps its place in the queue while its body comes: on a fast line it is all there by then."""

@@ -13,8 +13,8 @@ from classifier_inference.api.problem import Kind, ProblemError
 from classifier_inference.api.schemas import InferenceInput
 from classifier_inference.image_header import sniff_format
 from classifier_inference.memory import HeldBody
-from classifier_inference.remote_image import SCHEMES
 from classifier_inference.spec.limits import Limits
+from classifier_inference.stores.named_images import SCHEMES
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

@@ -3,12 +3,12 @@
 import asyncio
 from functools import partial
 
-from classifier_inference.addresses import NotAllowedError
 from classifier_inference.api.problem import Kind, ProblemError
-from classifier_inference.image_root import TooLargeError
 from classifier_inference.memory import HeldBody
-from classifier_inference.remote_image import NoImageThereError, UpstreamError, UpstreamTimeoutError
 from classifier_inference.serving import Fetcher, Serving
+from classifier_inference.stores.image_root import TooLargeError
+from classifier_inference.stores.named_images import NoImageThereError, UpstreamError, UpstreamTimeoutError
+from classifier_inference.stores.public_addresses import NotAllowedError
 from classifier_inference.telemetry.trace_context import TraceContext
 
 Brought = dict[str, bytes | ProblemError]

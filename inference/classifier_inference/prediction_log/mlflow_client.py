@@ -14,7 +14,6 @@ from urllib.parse import quote
 import httpx2
 import orjson
 
-from classifier_inference.https import printable
 from classifier_inference.prediction_log.mlflow_data import (
     FINISHED,
     Artifact,
@@ -27,6 +26,7 @@ from classifier_inference.prediction_log.mlflow_data import (
 )
 from classifier_inference.prediction_log.sinks.errors import RefusedError, Sink, SinkError
 from classifier_inference.report.sink_state import SinkReason
+from classifier_inference.stores.https import printable
 
 API = "/api/2.0/mlflow"
 ARTIFACTS_API = "/api/2.0/mlflow-artifacts/artifacts"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx2
 
-from classifier_inference.https import make_context
 from classifier_inference.prediction_log.mlflow_client import MlflowClient
 from classifier_inference.prediction_log.open import TrackingSettings
 from classifier_inference.prediction_log.sinks.errors import Sink, SinkError
 from classifier_inference.report.sink_state import SinkReason
+from classifier_inference.stores.https import make_context
 
 if TYPE_CHECKING:
     from classifier_inference.prediction_log.sinks.artifacts import ArtifactStore

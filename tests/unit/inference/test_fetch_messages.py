@@ -2,7 +2,7 @@
 
 import pytest
 
-from classifier_inference.https import printable
+from classifier_inference.stores.https import printable
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from classifier_inference.image_root import (
+from classifier_inference.stores.image_root import (
     NoSuchFileError,
     OutsideError,
     TooLargeError,

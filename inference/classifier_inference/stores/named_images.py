@@ -16,12 +16,12 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
-from classifier_inference import https, s3, s3_client
-from classifier_inference.addresses import HTTPS_PORT, NotAllowedError, find_rule, may_connect
-from classifier_inference.image_root import TooLargeError
-from classifier_inference.remote import PassingError, RefusedError
 from classifier_inference.spec.image_addresses import IMAGES_KEY_ID_VARIABLE, IMAGES_KEY_VARIABLE, Images, ImageStore
 from classifier_inference.spec.uri import S3Uri, parse_uri
+from classifier_inference.stores import https, s3, s3_client
+from classifier_inference.stores.image_root import TooLargeError
+from classifier_inference.stores.public_addresses import HTTPS_PORT, NotAllowedError, find_rule, may_connect
+from classifier_inference.stores.remote_file import PassingError, RefusedError
 
 SCHEMES = ("https://", "s3://")
 SECONDS = 15.0

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from classifier_inference import s3_client
-from classifier_inference.remote import CHUNK_BYTES, PassingError, RefusedError, RemoteFile
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
-from classifier_inference.s3_client import Credentials, S3Error, Trouble
 from classifier_inference.spec.uri import S3Uri
+from classifier_inference.stores import s3_client
+from classifier_inference.stores.remote_file import CHUNK_BYTES, PassingError, RefusedError, RemoteFile
+from classifier_inference.stores.s3_client import Credentials, S3Error, Trouble
 
 READ_SECONDS = 15
 

@@ -12,13 +12,13 @@ from typing import Any, Self
 
 import httpx2
 
-from classifier_inference import https, mlflow_registry, s3
-from classifier_inference.mlflow_registry import Registry
-from classifier_inference.remote import Folder, RefusedError, RemoteFile
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
 from classifier_inference.spec.classifier import ClassifierSpec
 from classifier_inference.spec.uri import HttpsUri, ModelsUri, S3Uri, parse_uri
+from classifier_inference.stores import https, mlflow_registry, s3
+from classifier_inference.stores.mlflow_registry import Registry
+from classifier_inference.stores.remote_file import Folder, RefusedError, RemoteFile
 
 _NO_TRACKING = "models:/ is looked up in MLflow: set tracking (without a cluster, MLFLOW_TRACKING_URI will do)"
 

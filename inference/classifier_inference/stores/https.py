@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from classifier_inference.remote import CHUNK_BYTES, PassingError, RefusedError, RemoteFile
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
+from classifier_inference.stores.remote_file import CHUNK_BYTES, PassingError, RefusedError, RemoteFile
 
 TIMEOUT = httpx2.Timeout(15, connect=5)
 _PASSING = {
