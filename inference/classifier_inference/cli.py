@@ -143,7 +143,7 @@ def fetch(
     termination_log: TerminationLog = DEFAULT_TERMINATION_LOG,
 ) -> None:
     """Download a classifier's files and check them."""
-    from classifier_inference.fetch import fetch_document
+    from classifier_inference.files.fetch import fetch_document
 
     _configure_logs(log_level)
     raise typer.Exit(fetch_document(document, to, ca_file, retry_seconds, termination_log))

@@ -24,7 +24,7 @@ CaFile = Annotated[
 @app.command()
 def digest(path: OnnxFile) -> None:
     """Print what model.sha256 says of a model: its digest, together with the files that it keeps tensors in."""
-    from classifier_inference.digest import digest_model
+    from classifier_inference.files.digest import digest_model
     from classifier_inference.report.start_error import StartError
 
     try:
@@ -44,7 +44,7 @@ def push(
     ca_file: CaFile = None,
 ) -> None:
     """Put a model and its labels into a store, and print the `model:` block that names them."""
-    from classifier_inference.push import push_model
+    from classifier_inference.files.push import push_model
     from classifier_inference.report.start_error import StartError
     from classifier_inference.stores.clients import Places
 
@@ -70,7 +70,7 @@ def resolve(
     ] = DEFAULT_TERMINATION_LOG,
 ) -> None:
     """Print which version of a registered model an address stands for, where its files lie, and their digest."""
-    from classifier_inference.resolve import resolve_address
+    from classifier_inference.files.resolve import resolve_address
     from classifier_inference.stores.clients import Places
     from classifier_inference.telemetry.log_format import configure_logs
 

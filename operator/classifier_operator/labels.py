@@ -3,8 +3,7 @@
 import json
 from typing import Any
 
-from classifier_inference.labels import parse_labels
-from classifier_inference.report.start_error import StartError
+from classifier_inference.spec.label_text import LabelsError, parse_labels
 from classifier_operator import reasons
 from classifier_operator.children import ObstacleError, is_owned
 from classifier_operator.cluster import Cluster
@@ -43,7 +42,7 @@ async def fetch_labels(
 def _parse(content: str, place: str) -> list[str]:
     try:
         return check_labels(parse_labels(content.encode()))
-    except (StartError, SpecError) as error:
+    except (LabelsError, SpecError) as error:
         raise ObstacleError(Problem(reasons.LABELS_INVALID, f"{place}: {error}")) from error
 
 

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from classifier_inference.classifier import load_classifier
-from classifier_inference.document import read_document
-from classifier_inference.sources import find_files, on_this_machine
+from classifier_inference.files.document import read_document
+from classifier_inference.files.sources import find_files, on_this_machine
 
 
 def refuse(source: object) -> Path:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from classifier_inference.classifier import LoadedClassifier, load_classifier
-from classifier_inference.document import parse_document
+from classifier_inference.files.document import parse_document
+from classifier_inference.files.sources import find_files, on_this_machine
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
-from classifier_inference.sources import find_files, on_this_machine
 from tests.tiny_model import COLOURS, build_document, build_model
 
 

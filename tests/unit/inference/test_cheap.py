@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifier_inference.classifier import find_best
-from classifier_inference.document import parse_document
+from classifier_inference.files.document import parse_document
 from classifier_inference.model import Model
 from tests.tiny_model import build_document, build_model
 

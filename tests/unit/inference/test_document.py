@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from classifier_inference.document import parse_document, read_document
+from classifier_inference.files.document import parse_document, read_document
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
 from tests.tiny_model import build_document

@@ -1,10 +1,13 @@
 """Labels as people write them."""
 
+from pathlib import Path
+
 import pytest
 
-from classifier_inference.labels import parse_labels
+from classifier_inference.files.labels import read_label_file
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
+from classifier_inference.spec.label_text import parse_labels
 
 
 @pytest.mark.parametrize(
@@ -38,9 +41,11 @@ def test_lines_and_json_lists_are_labels(content: bytes) -> None:
         (b"[" * 100_000, "JSON list and are none: depth limit"),
     ],
 )
-def test_malformed_labels_are_refused_with_the_reason(content: bytes, message: str) -> None:
+def test_malformed_labels_are_refused_with_the_reason(content: bytes, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "labels"
+    file.write_bytes(content)
     with pytest.raises(StartError, match=message) as caught:
-        parse_labels(content)
+        read_label_file(file)
     assert caught.value.failure.reason is Reason.LABELS_INVALID
 
 

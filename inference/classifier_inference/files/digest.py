@@ -5,7 +5,7 @@ import mmap
 from collections.abc import Mapping
 from pathlib import Path
 
-from classifier_inference.external_data import ExternalDataError, list_external_data
+from classifier_inference.files.external_data import ExternalDataError, list_external_data
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
 

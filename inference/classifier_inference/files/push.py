@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from classifier_inference.digest import digest_model, list_model_files, map_file
-from classifier_inference.labels import parse_labels
-from classifier_inference.locate import DESCRIPTION
+from classifier_inference.files.digest import digest_model, list_model_files, map_file
+from classifier_inference.files.labels import read_label_file
+from classifier_inference.files.locate import DESCRIPTION
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
 from classifier_inference.spec.uri import ModelsUri, S3Uri, parse_uri
@@ -37,7 +37,7 @@ def push_model(model: Path, labels: Path, to: str, places: Places, ca_file: Path
     files = {model.name: model, f"labels{labels.suffix}": labels}
     try:
         files |= list_model_files(map_file(model), model.parent)
-        parse_labels(labels.read_bytes())
+        read_label_file(labels)
         sha256 = digest_model(model, model.parent)
     except OSError as error:
         raise StartError(Reason.MODEL_NOT_FOUND, f"{error.filename} can't be read: {error.strerror}") from None

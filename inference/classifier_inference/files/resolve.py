@@ -5,13 +5,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from classifier_inference import fetch
-from classifier_inference.digest import digest_model
-from classifier_inference.locate import find_onnx
+from classifier_inference.files import fetch
+from classifier_inference.files.digest import digest_model
+from classifier_inference.files.locate import find_onnx
+from classifier_inference.files.sources import EXTERNAL, Source, make_model_source
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason, Resolved
 from classifier_inference.report.termination_log import write_termination
-from classifier_inference.sources import EXTERNAL, Source, make_model_source
 from classifier_inference.spec.uri import ModelsUri, parse_uri
 from classifier_inference.stores.clients import Places, Stores
 

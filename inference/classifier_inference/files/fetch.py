@@ -8,14 +8,11 @@ from typing import TypeVar
 import structlog
 import tenacity
 
-from classifier_inference.digest import check_digest, digest_model, list_model_files, map_file, name_model_files
-from classifier_inference.document import read_document
-from classifier_inference.labels import read_labels
-from classifier_inference.locate import LocatedModel, locate_model
-from classifier_inference.report.start_error import StartError
-from classifier_inference.report.termination import Fetched, Reason
-from classifier_inference.report.termination_log import write_termination
-from classifier_inference.sources import (
+from classifier_inference.files.digest import check_digest, digest_model, list_model_files, map_file, name_model_files
+from classifier_inference.files.document import read_document
+from classifier_inference.files.labels import read_labels
+from classifier_inference.files.locate import LocatedModel, locate_model
+from classifier_inference.files.sources import (
     EXTERNAL,
     EXTERNAL_LIMIT_BYTES,
     MODEL_FILE,
@@ -24,6 +21,9 @@ from classifier_inference.sources import (
     in_folder,
     list_sources,
 )
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Fetched, Reason
+from classifier_inference.report.termination_log import write_termination
 from classifier_inference.spec.classifier import ClassifierSpec
 from classifier_inference.spec.uri import FileUri, ImageUri
 from classifier_inference.stores.clients import Stores, find_places
