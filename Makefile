@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml uv.lock inference/classifier_inference/resample.c
+SOURCES := pyproject.toml uv.lock inference/classifier_inference/images/resample.c
 UV := $(BIN)/uv sync --quiet --locked --inexact --extra server --extra cpu --extra otel --extra tracking --extra models
 PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 

@@ -44,7 +44,7 @@ Namespace = Annotated[str, typer.Option(envvar="POD_NAMESPACE", help="The namesp
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from classifier_inference.resize import METHOD
+        from classifier_inference.images.resize import METHOD
 
         typer.echo(f"classifier {__version__} (resize: {METHOD})")
         raise typer.Exit

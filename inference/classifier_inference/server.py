@@ -18,6 +18,7 @@ from classifier_inference.api_keys import open_api_keys
 from classifier_inference.classifier import LoadedClassifier
 from classifier_inference.container import count_cpus
 from classifier_inference.http_protocol import make_protocol
+from classifier_inference.images.resize import METHOD
 from classifier_inference.malloc import release_free_memory
 from classifier_inference.memory import Memory, measure_limit
 from classifier_inference.pool import Pool, count_workers
@@ -27,7 +28,6 @@ from classifier_inference.quick_start import finish_start
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination_log import write_termination
 from classifier_inference.request_id import make_uuid7
-from classifier_inference.resize import METHOD
 from classifier_inference.serving import Fetcher, Serving
 from classifier_inference.settings import Settings
 from classifier_inference.spec.classifier import Classifier

@@ -20,19 +20,19 @@ from classifier_inference.api.leaving import run_while_asked
 from classifier_inference.api.problem import Kind, ProblemError
 from classifier_inference.api.stages import Stages
 from classifier_inference.classifier import Answer, LoadedClassifier
-from classifier_inference.decode import (
+from classifier_inference.images.decode import (
     ImageError,
     NotAnImageError,
     TooManyPixelsError,
     TooMuchDecodingError,
     UnsupportedFormatError,
 )
+from classifier_inference.images.preprocess import Hold
 from classifier_inference.memory import HeldBody, MemoryFullError, NeverFitsError
 from classifier_inference.pool import Place, QueueFullError
 from classifier_inference.prediction_log.logger import Answered
 from classifier_inference.prediction_log.record import RecordedMilliseconds, RecordedModel
 from classifier_inference.prediction_log.ticket import Ticket
-from classifier_inference.preprocess import Hold
 from classifier_inference.serving import Serving
 from classifier_inference.stores import image_root
 

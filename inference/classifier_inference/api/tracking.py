@@ -24,7 +24,7 @@ from classifier_inference.api.tracking_schemas import (
     RunArtifact,
 )
 from classifier_inference.classifier import LoadedClassifier
-from classifier_inference.image_header import sniff_format
+from classifier_inference.images.sniff import sniff_format
 from classifier_inference.prediction_log import lookup
 from classifier_inference.prediction_log.lookup import Found, Waiting
 from classifier_inference.prediction_log.mlflow_client import MlflowClient

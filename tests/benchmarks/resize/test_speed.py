@@ -11,8 +11,8 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from classifier_inference import resize
-from classifier_inference.geometry import Geometry, Part, find_part, measure
+from classifier_inference.images import resize
+from classifier_inference.images.geometry import Geometry, Part, find_part, measure
 from classifier_inference.spec.preprocessing import Preprocess
 
 ROUNDS = 7

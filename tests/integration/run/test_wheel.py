@@ -35,6 +35,6 @@ def test_a_wheel_is_built_with_the_kernel_or_without(tmp_path: Path, compiler: s
     wheel = build_wheel(tmp_path, CC=compiler)
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    assert names.count("classifier_inference/resample.abi3.so") == kernels
+    assert names.count("classifier_inference/images/resample.abi3.so") == kernels
     assert "classifier_inference/server.py" in names
     assert "-cp311-abi3-" in wheel.name

@@ -9,10 +9,10 @@ import resource
 import sys
 from pathlib import Path
 
-from classifier_inference.decode import judge_effort, open_image, read_header
-from classifier_inference.footprint import estimate_bytes
-from classifier_inference.image_header import sniff_format
-from classifier_inference.preprocess import prepare_image
+from classifier_inference.images.decode import judge_effort, open_image, read_header
+from classifier_inference.images.footprint import estimate_bytes
+from classifier_inference.images.preprocess import prepare_image
+from classifier_inference.images.sniff import sniff_format
 from classifier_inference.spec.limits import Limits
 from classifier_inference.spec.preprocessing import Preprocess
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from PIL import Image
 
-from classifier_inference.effort import MOST_BLOCKS, MOST_CHUNKS, MOST_SEGMENTS, find_excess
-from classifier_inference.image_header import sniff_format
-from classifier_inference.jpeg_header import read_jpeg_header
+from classifier_inference.images.effort import MOST_BLOCKS, MOST_CHUNKS, MOST_SEGMENTS, find_excess
+from classifier_inference.images.jpeg_header import read_jpeg_header
+from classifier_inference.images.sniff import sniff_format
 from classifier_inference.spec.limits import Limits
 from tests.bombs import REFUSED, make_gif, make_png, make_scans, png_chunk
 from tests.tiny_model import encode, make_noise

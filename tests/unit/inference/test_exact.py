@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from classifier_inference.preprocess import normalise, prepare_image
+from classifier_inference.images.preprocess import normalise, prepare_image
 from classifier_inference.spec.limits import Limits
 from classifier_inference.spec.preprocessing import Preprocess
 from tests.pairwise import pair_up

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from classifier_inference.decode import BrokenImageError
-from classifier_inference.preprocess import decode_image, prepare_image
+from classifier_inference.images.decode import BrokenImageError
+from classifier_inference.images.preprocess import decode_image, prepare_image
 from classifier_inference.spec.limits import Limits
 from classifier_inference.spec.preprocessing import Preprocess, Resize
 from tests.bombs import png_chunk
@@ -26,7 +26,7 @@ LIMITS = Limits(formats=["jpeg", "png", "webp", "gif", "bmp", "tiff"])
 PREPARE = """
 import sys
 from pathlib import Path
-from classifier_inference.preprocess import prepare_image
+from classifier_inference.images.preprocess import prepare_image
 from classifier_inference.spec.limits import Limits
 from classifier_inference.spec.preprocessing import Preprocess, Resize
 

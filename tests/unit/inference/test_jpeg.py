@@ -7,7 +7,7 @@ import pytest
 import simplejpeg
 from PIL import Image, ImageFile
 
-from classifier_inference.decode import BrokenImageError, decode, open_image
+from classifier_inference.images.decode import BrokenImageError, decode, open_image
 from classifier_inference.spec.limits import Limits
 from classifier_inference.spec.preprocessing import Preprocess
 from tests.tiny_model import encode, make_noise

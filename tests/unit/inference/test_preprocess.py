@@ -9,14 +9,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from classifier_inference.decode import (
+from classifier_inference.images.decode import (
     BrokenImageError,
     NotAnImageError,
     TooManyPixelsError,
     UnsupportedFormatError,
 )
-from classifier_inference.geometry import measure
-from classifier_inference.preprocess import normalise, prepare_image
+from classifier_inference.images.geometry import measure
+from classifier_inference.images.preprocess import normalise, prepare_image
 from classifier_inference.spec.limits import Limits
 from classifier_inference.spec.preprocessing import Preprocess, Resize
 from tests.tiny_model import encode, make_image, make_noise

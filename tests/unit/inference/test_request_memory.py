@@ -83,7 +83,7 @@ from contextlib import contextmanager
 from classifier_inference.malloc import tame_malloc
 tame_malloc()
 from PIL import Image
-from classifier_inference.preprocess import decode_image
+from classifier_inference.images.preprocess import decode_image
 from classifier_inference.spec.limits import Limits
 from classifier_inference.spec.preprocessing import Preprocess
 from tests.tiny_model import encode

@@ -12,14 +12,14 @@ import psutil
 import pytest
 from PIL import Image
 
-from classifier_inference import resize
-from classifier_inference.geometry import find_part, measure
-from classifier_inference.resize import choose_method, resize_by_pillow
+from classifier_inference.images import resize
+from classifier_inference.images.geometry import find_part, measure
+from classifier_inference.images.resize import choose_method, resize_by_pillow
 from classifier_inference.spec.preprocessing import Preprocess, Resize
 from tests.tiny_model import make_noise
 
 ROOT = Path(__file__).resolve().parents[3]
-SOURCE = ROOT / "inference/classifier_inference/resample.c"
+SOURCE = ROOT / "inference/classifier_inference/images/resample.c"
 SCRIPT = Path(__file__).with_name("sanitized_resize.py")
 FUZZ_SECONDS = 5
 MOST_OFF = 0.0002
@@ -139,7 +139,7 @@ def test_resizing_keeps_no_memory() -> None:
 
 
 def test_what_does_not_fit_together_is_refused(compiler: str) -> None:
-    from classifier_inference import resample
+    from classifier_inference.images import resample
 
     pixels = Image.new("RGB", (4, 4)).__arrow_c_array__()[1]  # type: ignore[no-untyped-call, unused-ignore]
     out = bytearray(2 * 2 * 3)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from classifier_inference.preprocess import prepare_image
+from classifier_inference.images.preprocess import prepare_image
 from classifier_inference.runtime import onnxruntime
 from classifier_inference.spec.limits import Limits
 from classifier_inference.spec.preprocessing import Preprocess

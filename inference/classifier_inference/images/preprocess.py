@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from classifier_inference.decode import (
+from classifier_inference.images.decode import (
     TooManyPixelsError,
     decode,
     judge_effort,
@@ -24,10 +24,10 @@ from classifier_inference.decode import (
     parse_colour,
     read_header,
 )
-from classifier_inference.footprint import Header, estimate_bytes
-from classifier_inference.geometry import Size, find_part, measure
-from classifier_inference.image_header import read_webp_header
-from classifier_inference.resize import Pixels, arrange, resize_part
+from classifier_inference.images.footprint import Header, estimate_bytes
+from classifier_inference.images.geometry import Size, find_part, measure
+from classifier_inference.images.resize import Pixels, arrange, resize_part
+from classifier_inference.images.sniff import read_webp_header
 from classifier_inference.spec.limits import ImageFormat, Limits
 from classifier_inference.spec.preprocessing import Preprocess
 

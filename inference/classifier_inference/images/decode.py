@@ -11,10 +11,10 @@ import numpy as np
 import simplejpeg
 from PIL import ExifTags, Image, ImageColor, PngImagePlugin
 
-from classifier_inference import image_header
-from classifier_inference.effort import find_excess
-from classifier_inference.footprint import Header
-from classifier_inference.jpeg_header import JpegHeader, read_jpeg_header
+from classifier_inference.images import sniff
+from classifier_inference.images.effort import find_excess
+from classifier_inference.images.footprint import Header
+from classifier_inference.images.jpeg_header import JpegHeader, read_jpeg_header
 from classifier_inference.spec.limits import ImageFormat, Limits
 from classifier_inference.spec.preprocessing import Preprocess
 
@@ -69,7 +69,7 @@ class TooMuchDecodingError(ImageError):
 
 def judge_format(content: bytes, limits: Limits) -> ImageFormat:
     """Return the format that the first bytes name. Raises NotAnImageError, UnsupportedFormatError."""
-    found = image_header.sniff_format(content)
+    found = sniff.sniff_format(content)
     if found is None:
         raise NotAnImageError("the bytes are not those of one")
     if found not in limits.formats:

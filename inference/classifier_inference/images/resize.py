@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL import _imaging as core
 
-from classifier_inference.geometry import Part, Size
+from classifier_inference.images.geometry import Part, Size
 
 try:
-    from classifier_inference import resample
+    from classifier_inference.images import resample
 except ImportError:  # no C compiler was there when this was installed
     HAS_KERNEL = False
 else:

@@ -8,7 +8,7 @@ the bounds here.
 import struct
 from collections.abc import Callable, Iterator
 
-from classifier_inference.jpeg_header import JpegHeader
+from classifier_inference.images.jpeg_header import JpegHeader
 from classifier_inference.spec.limits import ImageFormat, Limits
 
 MOST_VISITS = 32

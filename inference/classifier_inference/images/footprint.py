@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from PIL import ImageMode
 
-from classifier_inference.geometry import Part, Size, find_part, measure
-from classifier_inference.resize import SUPPORTS
+from classifier_inference.images.geometry import Part, Size, find_part, measure
+from classifier_inference.images.resize import SUPPORTS
 from classifier_inference.spec.preprocessing import Preprocess
 
 _MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
