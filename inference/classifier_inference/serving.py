@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from classifier_inference.api_keys import ApiKeys
-from classifier_inference.classifier import LoadedClassifier
 from classifier_inference.memory import Memory, measure_limit
+from classifier_inference.model.loaded_classifier import LoadedClassifier
 from classifier_inference.pool import Pool
 from classifier_inference.prediction_log.logger import PredictionLogger
 from classifier_inference.prediction_log.metrics import LogCollector

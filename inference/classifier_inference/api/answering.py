@@ -19,7 +19,6 @@ from classifier_inference.api.bringing import Brought, bring_images
 from classifier_inference.api.leaving import run_while_asked
 from classifier_inference.api.problem import Kind, ProblemError
 from classifier_inference.api.stages import Stages
-from classifier_inference.classifier import Answer, LoadedClassifier
 from classifier_inference.images.decode import (
     ImageError,
     NotAnImageError,
@@ -29,6 +28,7 @@ from classifier_inference.images.decode import (
 )
 from classifier_inference.images.preprocess import Hold
 from classifier_inference.memory import HeldBody, MemoryFullError, NeverFitsError
+from classifier_inference.model.loaded_classifier import Answer, LoadedClassifier
 from classifier_inference.pool import Place, QueueFullError
 from classifier_inference.prediction_log.logger import Answered
 from classifier_inference.prediction_log.record import RecordedMilliseconds, RecordedModel

@@ -15,8 +15,8 @@ from classifier_inference.api.body import ImageBytes, describe_images
 from classifier_inference.api.json_body import parse_json
 from classifier_inference.api.problem import Kind, document_problems
 from classifier_inference.api.tracking_schemas import EncodedBytes
-from classifier_inference.classifier import Answer, LoadedClassifier, find_best
-from classifier_inference.scores import Function
+from classifier_inference.model.loaded_classifier import Answer, LoadedClassifier, find_best
+from classifier_inference.model.scores import Function
 from classifier_inference.serving import Serving
 from classifier_inference.spec.limits import Limits
 

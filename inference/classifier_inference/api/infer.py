@@ -26,8 +26,8 @@ from classifier_inference.api.tensor_codec import (
     split_binary,
     split_body,
 )
-from classifier_inference.classifier import Answer
-from classifier_inference.model import Values
+from classifier_inference.model.loaded_classifier import Answer
+from classifier_inference.model.onnx_model import Values
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 JSON_OVERHEAD = 64 * 1024

@@ -18,8 +18,8 @@ from classifier_inference.api.schemas import (
     Usage,
 )
 from classifier_inference.container import count_cpus, read_memory
-from classifier_inference.devices import CUDA_PROVIDER, list_gpus
 from classifier_inference.images.resize import METHOD
+from classifier_inference.model.devices import CUDA_PROVIDER, list_gpus
 from classifier_inference.prediction_log.recorder_state import RecorderState, read_state
 from classifier_inference.prediction_log.spool import Spool
 from classifier_inference.report.sink_state import SinkStates

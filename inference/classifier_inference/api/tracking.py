@@ -23,8 +23,8 @@ from classifier_inference.api.tracking_schemas import (
     PredictionLogRequest,
     RunArtifact,
 )
-from classifier_inference.classifier import LoadedClassifier
 from classifier_inference.images.sniff import sniff_format
+from classifier_inference.model.loaded_classifier import LoadedClassifier
 from classifier_inference.prediction_log import lookup
 from classifier_inference.prediction_log.lookup import Found, Waiting
 from classifier_inference.prediction_log.mlflow_client import MlflowClient

@@ -21,7 +21,7 @@ from classifier_inference.api.problem import Kind, ProblemError, describe_proble
 from classifier_inference.api.resources import describe_health, describe_open_health
 from classifier_inference.api.schemas import Health, InferenceResponse, InferenceResults, OpenHealth
 from classifier_inference.api.shortcut import Handler
-from classifier_inference.classifier import Answer
+from classifier_inference.model.loaded_classifier import Answer
 from classifier_inference.serving import Serving
 from classifier_inference.spec.limits import Limits
 

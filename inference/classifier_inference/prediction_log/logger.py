@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from classifier_inference.prediction import Prediction
+from classifier_inference.model.prediction import Prediction
 from classifier_inference.prediction_log.record import (
     Record,
     RecordedImage,

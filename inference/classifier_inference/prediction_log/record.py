@@ -6,7 +6,7 @@ from uuid import UUID
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from classifier_inference.prediction import Prediction
+from classifier_inference.model.prediction import Prediction
 
 
 @dataclass(frozen=True, slots=True)

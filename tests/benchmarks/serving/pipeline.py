@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-from classifier_inference.classifier import load_classifier
 from classifier_inference.files.document import read_document
 from classifier_inference.files.sources import find_files, on_this_machine
+from classifier_inference.model.loaded_classifier import load_classifier
 
 
 def refuse(source: object) -> Path:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from classifier_inference.prediction import Prediction
+from classifier_inference.model.prediction import Prediction
 from classifier_inference.prediction_log.record import (
     Record,
     RecordedImage,

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from classifier_inference.classifier import LoadedClassifier, load_classifier
 from classifier_inference.files.document import parse_document
 from classifier_inference.files.sources import find_files, on_this_machine
+from classifier_inference.model.loaded_classifier import LoadedClassifier, load_classifier
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
 from tests.tiny_model import COLOURS, build_document, build_model

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifier_inference.binding import Binding, Side, Signature, Tensor, bind, read_row
+from classifier_inference.model.binding import Binding, Side, Signature, Tensor, bind, read_row
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
 from classifier_inference.spec.labelled_model import Model

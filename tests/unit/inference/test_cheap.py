@@ -10,9 +10,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifier_inference.classifier import find_best
 from classifier_inference.files.document import parse_document
-from classifier_inference.model import Model
+from classifier_inference.model.loaded_classifier import find_best
+from classifier_inference.model.onnx_model import Model
 from tests.tiny_model import build_document, build_model
 
 
@@ -35,7 +35,7 @@ def test_a_loaded_models_file_is_not_kept_in_memory(tmp_path: Path) -> None:
 
 
 def test_importing_the_server_starts_no_threads() -> None:
-    count = "import os, classifier_inference.classifier; print(len(os.listdir('/proc/self/task')))"
+    count = "import os, classifier_inference.model.loaded_classifier; print(len(os.listdir('/proc/self/task')))"
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     done = subprocess.run([sys.executable, "-c", count], env=environment, check=True, capture_output=True, text=True)
     assert done.stdout == "1\n"

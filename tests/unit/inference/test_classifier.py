@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
+from classifier_inference.model.quiet_onnxruntime import onnxruntime
+from classifier_inference.model.scores import are_probabilities, softmax
 from classifier_inference.report.termination import Reason
-from classifier_inference.runtime import onnxruntime
-from classifier_inference.scores import are_probabilities, softmax
 from tests.tiny_model import COLOUR_CODES, COLOURS, build_model, make_image
 from tests.unit.inference.loading import change_model, load, refuse
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import set_external_data
 
-from classifier_inference.classifier import LoadedClassifier, load_classifier
 from classifier_inference.files.digest import combine_digests, digest_model
 from classifier_inference.files.document import parse_document
 from classifier_inference.files.external_data import ExternalDataError, list_external_data
 from classifier_inference.files.sources import find_files, on_this_machine
+from classifier_inference.model.loaded_classifier import LoadedClassifier, load_classifier
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
 from tests.tiny_model import build_document, build_external_model, build_model, make_image

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto
 from PIL import Image
 
-from classifier_inference.classifier import LoadedClassifier
+from classifier_inference.model.loaded_classifier import LoadedClassifier
 from classifier_inference.report.termination import Reason
 from tests.tiny_model import SIDE, encode
 from tests.unit.inference.loading import change_model, load, refuse

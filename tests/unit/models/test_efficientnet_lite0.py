@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 
 from classifier_inference.images.preprocess import prepare_image
-from classifier_inference.runtime import onnxruntime
+from classifier_inference.model.quiet_onnxruntime import onnxruntime
 from classifier_inference.spec.limits import Limits
 from classifier_inference.spec.preprocessing import Preprocess
 from models.efficientnet_lite0 import STAGES, build_model, fetch_weights

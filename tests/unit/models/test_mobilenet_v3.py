@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from classifier_inference.runtime import onnxruntime
+from classifier_inference.model.quiet_onnxruntime import onnxruntime
 from models.mobilenet_v3 import build_model, fetch_weights, main, make_folder, seed_weights
 from models.mobilenet_v3_layout import ARCHITECTURES, Architecture, list_shapes
 from models.sample import HERE

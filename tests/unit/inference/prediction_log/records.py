@@ -5,7 +5,7 @@ import time
 import uuid
 from pathlib import Path
 
-from classifier_inference.prediction import Prediction
+from classifier_inference.model.prediction import Prediction
 from classifier_inference.prediction_log.record import (
     Record,
     RecordedImage,

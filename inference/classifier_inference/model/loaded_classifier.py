@@ -16,8 +16,8 @@ from classifier_inference.files.labels import read_labels
 from classifier_inference.files.sources import Files
 from classifier_inference.images.decode import ImageError
 from classifier_inference.images.preprocess import Hold, Source, decode_image, fit_pixels, uncounted
-from classifier_inference.model import Model, Values
-from classifier_inference.prediction import Prediction
+from classifier_inference.model.onnx_model import Model, Values
+from classifier_inference.model.prediction import Prediction
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
 from classifier_inference.spec.classifier import Classifier, ClassifierSpec

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier_inference.binding import invalid
+from classifier_inference.model.binding import invalid
 from classifier_inference.spec.labelled_model import ScoresKind
 
 Function = Literal["sigmoid", "softmax", "none"]

@@ -5,11 +5,11 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from classifier_inference.binding import Signature, Tensor, invalid
-from classifier_inference.devices import CPU_PROVIDER, CUDA_PROVIDER, explain_missing_cuda
+from classifier_inference.model.binding import Signature, Tensor, invalid
+from classifier_inference.model.devices import CPU_PROVIDER, CUDA_PROVIDER, explain_missing_cuda
+from classifier_inference.model.quiet_onnxruntime import ERRORS, onnxruntime
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
-from classifier_inference.runtime import ERRORS, onnxruntime
 
 
 def make_session(content: bytes, external: Mapping[str, bytes], device: str, threads: int) -> Any:

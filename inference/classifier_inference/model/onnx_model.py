@@ -6,14 +6,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier_inference.binding import bind, invalid, read_row
 from classifier_inference.images.preprocess import arrange_batch, normalise
 from classifier_inference.images.resize import Pixels
+from classifier_inference.model.binding import bind, invalid, read_row
+from classifier_inference.model.quiet_onnxruntime import ERRORS
+from classifier_inference.model.scores import (
+    Function,
+    apply_function,
+    are_probabilities,
+    decide_function,
+    require_scores,
+)
+from classifier_inference.model.session import first_line, make_session, read_signature
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
-from classifier_inference.runtime import ERRORS
-from classifier_inference.scores import Function, apply_function, are_probabilities, decide_function, require_scores
-from classifier_inference.session import first_line, make_session, read_signature
 from classifier_inference.spec.classifier import ClassifierSpec
 from classifier_inference.spec.preprocessing import CHANNEL_COUNTS, Preprocess
 
