@@ -17,10 +17,10 @@ def record_document(
     """Ship what the document's server spools, until a signal comes; return an exit status if that can't be begun."""
     # Pyarrow takes what it finds, and 60 MB with it.
     leave_out("numpy", "pandas")
-    from classifier_inference.prediction_log.mlflow_client import MlflowClient
-    from classifier_inference.prediction_log.parquet import use_little_memory
-    from classifier_inference.prediction_log.recorder import Place, Recorder
-    from classifier_inference.prediction_log.sinks.s3 import S3Store
+    from classifier_inference.log.recorder.recorder import Place, Recorder
+    from classifier_inference.log.runs.parquet import use_little_memory
+    from classifier_inference.log.sinks.mlflow_client import MlflowClient
+    from classifier_inference.log.sinks.s3_store import S3Store
     from classifier_inference.stores.https import make_context
 
     use_little_memory()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from classifier_inference.prediction_log.logger import Origin
+from classifier_inference.log.logger import Origin
 
 if TYPE_CHECKING:
     from classifier_inference.api.spans import Spans

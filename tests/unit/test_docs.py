@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
 from classifier_inference.api.problem import Kind
-from classifier_inference.prediction_log.metrics import NAMES as LOG_METRICS
+from classifier_inference.log.log_collector import NAMES as LOG_METRICS
 from classifier_inference.report.sink_state import SinkReason
 from classifier_inference.report.termination import Reason
 from classifier_inference.telemetry.metrics import Metrics

@@ -27,12 +27,12 @@ from classifier_inference.images.decode import (
     UnsupportedFormatError,
 )
 from classifier_inference.images.preprocess import Hold
+from classifier_inference.log.logger import Answered
+from classifier_inference.log.record import RecordedMilliseconds, RecordedModel
+from classifier_inference.log.spool.ticket import Ticket
 from classifier_inference.memory import HeldBody, MemoryFullError, NeverFitsError
 from classifier_inference.model.loaded_classifier import Answer, LoadedClassifier
 from classifier_inference.pool import Place, QueueFullError
-from classifier_inference.prediction_log.logger import Answered
-from classifier_inference.prediction_log.record import RecordedMilliseconds, RecordedModel
-from classifier_inference.prediction_log.ticket import Ticket
 from classifier_inference.serving import Serving
 from classifier_inference.stores import image_root
 

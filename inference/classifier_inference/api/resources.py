@@ -19,9 +19,9 @@ from classifier_inference.api.schemas import (
 )
 from classifier_inference.container import count_cpus, read_memory
 from classifier_inference.images.resize import METHOD
+from classifier_inference.log.recorder.recorder_state import RecorderState, read_state
+from classifier_inference.log.spool.spool import Spool
 from classifier_inference.model.devices import CUDA_PROVIDER, list_gpus
-from classifier_inference.prediction_log.recorder_state import RecorderState, read_state
-from classifier_inference.prediction_log.spool import Spool
 from classifier_inference.report.sink_state import SinkStates
 from classifier_inference.serving import Serving
 

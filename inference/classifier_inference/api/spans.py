@@ -45,8 +45,8 @@ import classifier_inference
 from classifier_inference.api.problem import ProblemError
 from classifier_inference.api.stages import Stages
 from classifier_inference.images.preprocess import Source
+from classifier_inference.log.logger import Origin
 from classifier_inference.model.loaded_classifier import Answer
-from classifier_inference.prediction_log.logger import Origin
 from classifier_inference.telemetry.trace_context import TraceContext
 
 MOST_TEXT = 200

@@ -24,19 +24,19 @@ from classifier_inference.api.tracking_schemas import (
     RunArtifact,
 )
 from classifier_inference.images.sniff import sniff_format
+from classifier_inference.log.runs import lookup
+from classifier_inference.log.runs.lookup import Found, Waiting
+from classifier_inference.log.runs.single_run import Given, log_given
+from classifier_inference.log.runs.summary import render_preprocess
+from classifier_inference.log.runs.tracker import Tracker
+from classifier_inference.log.sinks.mlflow_client import MlflowClient
+from classifier_inference.log.sinks.mlflow_data import Run
+from classifier_inference.log.sinks.sink_errors import RefusedError, SinkError
 from classifier_inference.model.loaded_classifier import LoadedClassifier
-from classifier_inference.prediction_log import lookup
-from classifier_inference.prediction_log.lookup import Found, Waiting
-from classifier_inference.prediction_log.mlflow_client import MlflowClient
-from classifier_inference.prediction_log.mlflow_data import Run
-from classifier_inference.prediction_log.single import Given, log_given
-from classifier_inference.prediction_log.sinks.errors import RefusedError, SinkError
-from classifier_inference.prediction_log.summary import render_preprocess
-from classifier_inference.prediction_log.tracker import Tracker
 from classifier_inference.serving import Serving
 
 if TYPE_CHECKING:
-    from classifier_inference.prediction_log.sinks.artifacts import ArtifactStore
+    from classifier_inference.log.sinks.artifact_store import ArtifactStore
 
 RETRY_SECONDS = "5"
 SPOOL_SECONDS = 10

@@ -13,10 +13,10 @@ import pandas as pd
 import psutil
 import pytest
 
-from classifier_inference.prediction_log.record import render_record
-from classifier_inference.prediction_log.segments import list_sealed
-from classifier_inference.prediction_log.spool import Spool
-from classifier_inference.prediction_log.ticket import SpooledImage
+from classifier_inference.log.record import render_record
+from classifier_inference.log.spool.spool import Spool
+from classifier_inference.log.spool.ticket import SpooledImage
+from classifier_inference.log.spool.windows import list_sealed
 from tests.integration.conftest import minio, mlflow, mlflow_folder
 from tests.integration.prediction_log.conftest import Recording, recording
 from tests.integration.prediction_log.windows import make_record

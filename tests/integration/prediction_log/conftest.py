@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from classifier_inference.prediction_log.mlflow_client import MlflowClient
-from classifier_inference.prediction_log.mlflow_data import Run
-from classifier_inference.prediction_log.recorder_state import RecorderState, read_state
-from classifier_inference.prediction_log.segments import list_sealed
+from classifier_inference.log.recorder.recorder_state import RecorderState, read_state
+from classifier_inference.log.sinks.mlflow_client import MlflowClient
+from classifier_inference.log.sinks.mlflow_data import Run
+from classifier_inference.log.spool.windows import list_sealed
 from tests.integration.prediction_log.stores import (
     BUCKET,
     Gate,

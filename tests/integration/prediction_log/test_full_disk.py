@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from classifier_inference.prediction_log.counters import read_counts
-from classifier_inference.prediction_log.segments import COUNTERS, measure_folder
+from classifier_inference.log.spool.counters import read_counts
+from classifier_inference.log.spool.windows import COUNTERS, measure_folder
 from tests.integration.prediction_log.conftest import Recording
 from tests.integration.prediction_log.small_disk import fill, small_disk
 from tests.integration.prediction_log.test_spooling import (

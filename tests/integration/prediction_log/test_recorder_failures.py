@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from classifier_inference.prediction_log.recorder_state import RecorderState
-from classifier_inference.prediction_log.segments import adopt
+from classifier_inference.log.recorder.recorder_state import RecorderState
+from classifier_inference.log.spool.windows import adopt
 from classifier_inference.report.sink_state import SinkReason
 from classifier_inference.report.termination import Lost, parse_termination
 from tests.integration.prediction_log.conftest import Recording

@@ -4,14 +4,14 @@ import time
 
 import pytest
 
-from classifier_inference.prediction_log.mlflow_data import FAILED, Run
-from classifier_inference.prediction_log.summary import (
+from classifier_inference.log.runs.summary import (
     FROM_RECORDER,
     FROM_SERVER,
     TAG_CLASSIFIER,
     TAG_NAMESPACE,
     TAG_SOURCE,
 )
+from classifier_inference.log.sinks.mlflow_data import FAILED, Run
 from tests.integration.prediction_log.conftest import Recording
 from tests.integration.prediction_log.stores import BUCKET, wait_until
 from tests.integration.prediction_log.windows import make_record, write_window

@@ -13,9 +13,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from classifier_inference.prediction_log.counters import read_counts
-from classifier_inference.prediction_log.record import Record
-from classifier_inference.prediction_log.segments import COUNTERS, list_open, list_sealed, read_images, read_records
+from classifier_inference.log.record import Record
+from classifier_inference.log.spool.counters import read_counts
+from classifier_inference.log.spool.windows import COUNTERS, list_open, list_sealed, read_images, read_records
 from tests.integration.server.process import WAIT_SECONDS, Server, free_port
 from tests.tiny_model import make_image, write_document
 

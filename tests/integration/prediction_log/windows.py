@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from classifier_inference.model.prediction import Prediction
-from classifier_inference.prediction_log.record import (
+from classifier_inference.log.record import (
     Record,
     RecordedImage,
     RecordedMilliseconds,
     RecordedModel,
     render_record,
 )
-from classifier_inference.prediction_log.segments import LOCK, OPEN_SUFFIX, TAR_END, TAR_SUFFIX, build_member, seal
+from classifier_inference.log.spool.windows import LOCK, OPEN_SUFFIX, TAR_END, TAR_SUFFIX, build_member, seal
+from classifier_inference.model.prediction import Prediction
 from classifier_inference.request_id import make_uuid7
 from tests.tiny_model import make_image
 

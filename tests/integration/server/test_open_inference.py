@@ -17,7 +17,7 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 from tritonclient.utils import InferenceServerException
 
 from classifier_inference.api import open_inference_schemas as schemas
-from classifier_inference.prediction_log.segments import list_open, read_records
+from classifier_inference.log.spool.windows import list_open, read_records
 from tests.integration.server.conftest import Start
 from tests.integration.server.kserve_process import ask_by_kserve
 from tests.integration.server.process import Server, free_port

@@ -7,7 +7,7 @@ import httpx2
 from pydantic import TypeAdapter
 
 from classifier_inference.api.schemas import InferenceResults
-from classifier_inference.prediction_log.segments import list_open, read_records
+from classifier_inference.log.spool.windows import list_open, read_records
 from tests.integration.server.conftest import Start
 from tests.integration.server.process import Server, free_port
 from tests.integration.server.test_bad_requests import TRUNCATED_JPEG, expect

@@ -10,7 +10,7 @@ from PIL import Image
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 
 from classifier_inference.client import render_table
-from classifier_inference.prediction_log.segments import list_open, read_records
+from classifier_inference.log.spool.windows import list_open, read_records
 from tests.integration.server.process import Server, free_port
 from tests.tiny_model import encode, write_document
 from tests.varied_models import build_varied

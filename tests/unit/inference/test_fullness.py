@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from classifier_inference.prediction_log.sinks.fullness import METRICS, judge_fullness, read_used_share
+from classifier_inference.log.sinks.fullness import METRICS, judge_fullness, read_used_share
 from tests.integration.server.https_server import send, serve_https
 
 TEXT = """# TYPE minio_cluster_capacity_usable_free_bytes gauge

@@ -5,15 +5,15 @@ import time
 import uuid
 from pathlib import Path
 
-from classifier_inference.model.prediction import Prediction
-from classifier_inference.prediction_log.record import (
+from classifier_inference.log.record import (
     Record,
     RecordedImage,
     RecordedMilliseconds,
     RecordedModel,
     render_record,
 )
-from classifier_inference.prediction_log.segments import list_sealed, read_images, read_records
+from classifier_inference.log.spool.windows import list_sealed, read_images, read_records
+from classifier_inference.model.prediction import Prediction
 from classifier_inference.request_id import make_uuid7
 
 

@@ -6,14 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from classifier_inference.prediction_log.counters import Counters, Counts, read_counts
+from classifier_inference.log.spool.counters import Counters, Counts, read_counts
 from tests.unit.inference.prediction_log.records import new_id
 
 COUNT_FOR_EVER = """
 import sys
 from pathlib import Path
 from uuid import uuid4
-from classifier_inference.prediction_log.counters import Counters
+from classifier_inference.log.spool.counters import Counters
 
 counters = Counters(Path(sys.argv[1]))
 print("ready", flush=True)

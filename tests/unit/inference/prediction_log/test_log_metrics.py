@@ -5,9 +5,9 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from classifier_inference.prediction_log.metrics import NAMES, LogCollector
-from classifier_inference.prediction_log.recorder_state import Backlog, RecorderState, Shipped, write_state
-from classifier_inference.prediction_log.spool import Spool
+from classifier_inference.log.log_collector import NAMES, LogCollector
+from classifier_inference.log.recorder.recorder_state import Backlog, RecorderState, Shipped, write_state
+from classifier_inference.log.spool.spool import Spool
 
 
 def test_the_metrics_are_those_that_are_documented(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from classifier_inference.prediction_log.lookup import Waiting, find_in_spool
-from classifier_inference.prediction_log.segments import Window, list_sealed
+from classifier_inference.log.runs.lookup import Waiting, find_in_spool
+from classifier_inference.log.spool.windows import Window, list_sealed
 from tests.unit.inference.prediction_log.records import make_record, new_id
 from tests.unit.inference.prediction_log.test_spool import CLOSE_SECONDS, Disk, log, open_spool, until
 
@@ -36,6 +36,6 @@ def test_what_is_sealed_while_it_is_looked_for_is_found(tmp_path: Path, monkeypa
             assert spool.close(CLOSE_SECONDS)
         return listed[-1]
 
-    monkeypatch.setattr("classifier_inference.prediction_log.lookup.list_sealed", seal_once_listed)
+    monkeypatch.setattr("classifier_inference.log.runs.lookup.list_sealed", seal_once_listed)
     assert find_in_spool(tmp_path, ticket.request_id) == Waiting(make_record(ticket.request_id))
     assert list(map(len, listed)) == [0, 1]

@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from classifier_inference.prediction_log import mlflow_client
-from classifier_inference.prediction_log.mlflow_client import MlflowClient, UncertainError
-from classifier_inference.prediction_log.sinks.errors import SinkError
+from classifier_inference.log.sinks import mlflow_client
+from classifier_inference.log.sinks.mlflow_client import MlflowClient, UncertainError
+from classifier_inference.log.sinks.sink_errors import SinkError
 from classifier_inference.report.sink_state import SinkReason
 
 RUN = "0" * 32

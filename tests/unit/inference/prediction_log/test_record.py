@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from classifier_inference.prediction_log.parquet import write_parquet
-from classifier_inference.prediction_log.record import parse_record, read_milliseconds, render_record
-from classifier_inference.prediction_log.summary import TAG_CLIENT_REQUEST, render_request_tags
+from classifier_inference.log.record import parse_record, read_milliseconds, render_record
+from classifier_inference.log.runs.parquet import write_parquet
+from classifier_inference.log.runs.summary import TAG_CLIENT_REQUEST, render_request_tags
 from tests.unit.inference.prediction_log.records import make_line, make_record, new_id
 
 

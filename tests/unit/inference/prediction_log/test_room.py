@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from classifier_inference.prediction_log.room import Disk, decide_budget, decide_limit, measure_disk
+from classifier_inference.log.spool.room import Disk, decide_budget, decide_limit, measure_disk
 
 
 @pytest.mark.parametrize(

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from classifier_inference.prediction_log.artifacts import (
+from classifier_inference.log.recorder.unsure import Unsure
+from classifier_inference.log.runs.parquet import SCHEMA
+from classifier_inference.log.runs.retention import pause_seconds
+from classifier_inference.log.runs.run_files import (
     confidence_metrics,
     render_result,
     result_name,
     safe_key,
     safe_name,
 )
-from classifier_inference.prediction_log.mlflow_client import read_credentials
-from classifier_inference.prediction_log.parquet import SCHEMA
-from classifier_inference.prediction_log.retention import pause_seconds
-from classifier_inference.prediction_log.sinks.s3 import split_uri
-from classifier_inference.prediction_log.summary import MOST_LABELS, Summary, render_preprocess
-from classifier_inference.prediction_log.unsure import Unsure
+from classifier_inference.log.runs.summary import MOST_LABELS, Summary, render_preprocess
+from classifier_inference.log.sinks.mlflow_client import read_credentials
+from classifier_inference.log.sinks.s3_store import split_uri
 from classifier_inference.spec.preprocessing import Preprocess
 from tests.integration.prediction_log.windows import make_record
 

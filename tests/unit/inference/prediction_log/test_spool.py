@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from classifier_inference.prediction_log.counters import read_counts
-from classifier_inference.prediction_log.segment import Write
-from classifier_inference.prediction_log.segments import (
+from classifier_inference.log.spool.counters import read_counts
+from classifier_inference.log.spool.segment import Write
+from classifier_inference.log.spool.spool import MOST_WAITING, Spool, SpoolTakenError
+from classifier_inference.log.spool.ticket import SpooledImage, Ticket
+from classifier_inference.log.spool.windows import (
     COUNTERS,
     adopt,
     delete_window,
@@ -23,8 +25,6 @@ from classifier_inference.prediction_log.segments import (
     read_images,
     recover,
 )
-from classifier_inference.prediction_log.spool import MOST_WAITING, Spool, SpoolTakenError
-from classifier_inference.prediction_log.ticket import SpooledImage, Ticket
 from tests.unit.inference.prediction_log.records import make_line, new_id, read_sealed, read_sealed_images
 
 ROOMY = 64 * 2**20

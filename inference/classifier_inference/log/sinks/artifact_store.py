@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from classifier_inference.prediction_log.mlflow_client import MlflowClient
-from classifier_inference.prediction_log.sinks.errors import Sink, SinkError
-from classifier_inference.prediction_log.sinks.s3 import S3Store
+from classifier_inference.log.sinks.mlflow_client import MlflowClient
+from classifier_inference.log.sinks.s3_store import S3Store
+from classifier_inference.log.sinks.sink_errors import Sink, SinkError
 from classifier_inference.report.sink_state import SinkReason
 
 

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from classifier_inference.prediction_log.counters import read_counts
-from classifier_inference.prediction_log.mlflow_client import MlflowClient
-from classifier_inference.prediction_log.mlflow_data import FINISHED, Artifact, Run
-from classifier_inference.prediction_log.record import Record, parse_record, read_milliseconds
-from classifier_inference.prediction_log.segments import COUNTERS, list_folders, list_open, list_sealed
-from classifier_inference.prediction_log.sinks.errors import RefusedError, SinkError
-from classifier_inference.prediction_log.summary import TAG_REQUEST, TAG_WINDOW
+from classifier_inference.log.record import Record, parse_record, read_milliseconds
+from classifier_inference.log.runs.summary import TAG_REQUEST, TAG_WINDOW
+from classifier_inference.log.sinks.mlflow_client import MlflowClient
+from classifier_inference.log.sinks.mlflow_data import FINISHED, Artifact, Run
+from classifier_inference.log.sinks.sink_errors import RefusedError, SinkError
+from classifier_inference.log.spool.counters import read_counts
+from classifier_inference.log.spool.windows import COUNTERS, list_folders, list_open, list_sealed
 
 if TYPE_CHECKING:
-    from classifier_inference.prediction_log.sinks.artifacts import ArtifactStore
+    from classifier_inference.log.sinks.artifact_store import ArtifactStore
 
 LONGEST_WINDOW_SECONDS = 3600
 """An older revision's window may have been longer than this one's, but not than that."""
@@ -132,7 +132,7 @@ def _read_row(artifacts: "ArtifactStore", run: Run, request_id: UUID) -> dict[st
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from classifier_inference.prediction_log.runs import PREDICTIONS
+    from classifier_inference.log.runs.window_runs import PREDICTIONS
 
     try:
         content = artifacts.get(f"{run.artifact_uri}/{PREDICTIONS}")

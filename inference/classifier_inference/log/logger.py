@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from classifier_inference.model.prediction import Prediction
-from classifier_inference.prediction_log.record import (
+from classifier_inference.log.record import (
     Record,
     RecordedImage,
     RecordedMilliseconds,
     RecordedModel,
     render_record,
 )
-from classifier_inference.prediction_log.spool import Spool
-from classifier_inference.prediction_log.ticket import SpooledImage, Ticket
+from classifier_inference.log.spool.spool import Spool
+from classifier_inference.log.spool.ticket import SpooledImage, Ticket
+from classifier_inference.model.prediction import Prediction
 from classifier_inference.spec.tracking import PredictionLog
 
 LONGEST_NAME = 255

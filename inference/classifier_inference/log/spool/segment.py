@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
-from classifier_inference.prediction_log.segments import OPEN_SUFFIX, TAR_END, TAR_SUFFIX, build_member, seal
-from classifier_inference.prediction_log.ticket import SpooledImage, Ticket
+from classifier_inference.log.spool.ticket import SpooledImage, Ticket
+from classifier_inference.log.spool.windows import OPEN_SUFFIX, TAR_END, TAR_SUFFIX, build_member, seal
 
 Write = Callable[[int, bytes], int]
 """os.write, or what a test puts in its place."""

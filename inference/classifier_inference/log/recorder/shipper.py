@@ -6,18 +6,18 @@ from pathlib import Path
 
 import structlog
 
-from classifier_inference.prediction_log.folders import Owner
-from classifier_inference.prediction_log.mlflow_client import MlflowClient
-from classifier_inference.prediction_log.recorder_state import Shipped
-from classifier_inference.prediction_log.retention import delete_half_made, delete_old_runs
-from classifier_inference.prediction_log.runs import Experiment, find_window_runs, ship_predictions, ship_window
-from classifier_inference.prediction_log.segments import Window, delete_window, list_sealed
-from classifier_inference.prediction_log.sinks.artifacts import ArtifactStore
-from classifier_inference.prediction_log.sinks.errors import RefusedError, Sink, SinkError
-from classifier_inference.prediction_log.sinks.fullness import judge_fullness, read_used_share
-from classifier_inference.prediction_log.sinks.s3 import S3Store
-from classifier_inference.prediction_log.summary import name_experiment
-from classifier_inference.prediction_log.unsure import SETTLED_SECONDS, Unsure
+from classifier_inference.log.recorder.owners import Owner
+from classifier_inference.log.recorder.recorder_state import Shipped
+from classifier_inference.log.recorder.unsure import SETTLED_SECONDS, Unsure
+from classifier_inference.log.runs.retention import delete_half_made, delete_old_runs
+from classifier_inference.log.runs.summary import name_experiment
+from classifier_inference.log.runs.window_runs import Experiment, find_window_runs, ship_predictions, ship_window
+from classifier_inference.log.sinks.artifact_store import ArtifactStore
+from classifier_inference.log.sinks.fullness import judge_fullness, read_used_share
+from classifier_inference.log.sinks.mlflow_client import MlflowClient
+from classifier_inference.log.sinks.s3_store import S3Store
+from classifier_inference.log.sinks.sink_errors import RefusedError, Sink, SinkError
+from classifier_inference.log.spool.windows import Window, delete_window, list_sealed
 from classifier_inference.report.sink_state import SinkReason, SinkState
 from classifier_inference.spec.classifier import Classifier
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from classifier_inference.prediction_log.counters import Counters
-from classifier_inference.prediction_log.record import ImageRef, Record, parse_record, read_milliseconds
+from classifier_inference.log.record import ImageRef, Record, parse_record, read_milliseconds
+from classifier_inference.log.spool.counters import Counters
 
 OPEN_SUFFIX = ".jsonl"
 SEALED_SUFFIX = ".sealed.jsonl"

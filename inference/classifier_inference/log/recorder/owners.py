@@ -5,7 +5,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from classifier_inference.prediction_log.segments import Lock, adopt, list_folders, list_sealed, read_records
+from classifier_inference.log.spool.windows import Lock, adopt, list_folders, list_sealed, read_records
 
 FILE = "owner.json"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from classifier_inference.prediction_log.record import Record
+from classifier_inference.log.record import Record
 
 BATCH_ROWS = 2000
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx2
 import orjson
 
-from classifier_inference.prediction_log.mlflow_data import (
+from classifier_inference.log.sinks.mlflow_data import (
     FINISHED,
     Artifact,
     Run,
@@ -24,7 +24,7 @@ from classifier_inference.prediction_log.mlflow_data import (
     parse_run,
     parse_runs,
 )
-from classifier_inference.prediction_log.sinks.errors import RefusedError, Sink, SinkError
+from classifier_inference.log.sinks.sink_errors import RefusedError, Sink, SinkError
 from classifier_inference.report.sink_state import SinkReason
 from classifier_inference.stores.https import printable
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx2
 
-from classifier_inference.prediction_log.mlflow_client import MlflowClient
-from classifier_inference.prediction_log.open import TrackingSettings
-from classifier_inference.prediction_log.sinks.errors import Sink, SinkError
+from classifier_inference.log.open_log import TrackingSettings
+from classifier_inference.log.sinks.mlflow_client import MlflowClient
+from classifier_inference.log.sinks.sink_errors import Sink, SinkError
 from classifier_inference.report.sink_state import SinkReason
 from classifier_inference.stores.https import make_context
 
 if TYPE_CHECKING:
-    from classifier_inference.prediction_log.sinks.artifacts import ArtifactStore
+    from classifier_inference.log.sinks.artifact_store import ArtifactStore
 
 REACH_SECONDS = 1.7
 """How long MLflow may take to give a first sign of life: with it gone, the answer comes within 2 seconds."""
@@ -77,8 +77,8 @@ class Tracker:
 
     def _work(self, work: "Callable[[MlflowClient, ArtifactStore], ResultT]") -> ResultT:
         # Boto3 takes a second and 30 MB, which a server that is never asked for a run need not have.
-        from classifier_inference.prediction_log.sinks.artifacts import ArtifactStore
-        from classifier_inference.prediction_log.sinks.s3 import S3Store
+        from classifier_inference.log.sinks.artifact_store import ArtifactStore
+        from classifier_inference.log.sinks.s3_store import S3Store
 
         storage = self.settings.storage
         s3 = S3Store(storage.endpoint, storage.region, self._authorities)

@@ -6,18 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from classifier_inference.prediction_log.artifacts import (
+from classifier_inference.log.logger import Origin
+from classifier_inference.log.runs.run_files import (
     INPUT_IMAGES,
     confidence_metrics,
     render_result,
     result_name,
     safe_name,
 )
-from classifier_inference.prediction_log.logger import Origin
-from classifier_inference.prediction_log.mlflow_client import MlflowClient
-from classifier_inference.prediction_log.mlflow_data import FAILED, Run, to_ms
-from classifier_inference.prediction_log.sinks.errors import SinkError
-from classifier_inference.prediction_log.summary import (
+from classifier_inference.log.runs.summary import (
     FROM_SERVER,
     TAG_CLASSIFIER,
     TAG_NAMESPACE,
@@ -25,9 +22,12 @@ from classifier_inference.prediction_log.summary import (
     TAG_SOURCE,
     render_request_tags,
 )
+from classifier_inference.log.sinks.mlflow_client import MlflowClient
+from classifier_inference.log.sinks.mlflow_data import FAILED, Run, to_ms
+from classifier_inference.log.sinks.sink_errors import SinkError
 
 if TYPE_CHECKING:
-    from classifier_inference.prediction_log.sinks.artifacts import ArtifactStore
+    from classifier_inference.log.sinks.artifact_store import ArtifactStore
 
 
 @dataclass(frozen=True)

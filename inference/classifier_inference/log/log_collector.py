@@ -6,8 +6,8 @@ from time import time
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from classifier_inference.prediction_log.recorder_state import read_state
-from classifier_inference.prediction_log.spool import Spool
+from classifier_inference.log.recorder.recorder_state import read_state
+from classifier_inference.log.spool.spool import Spool
 
 NAMES = (
     "classifier_log_records_total{outcome}",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from classifier_inference.prediction_log.sinks.errors import RefusedError, Sink, SinkError
+from classifier_inference.log.sinks.sink_errors import RefusedError, Sink, SinkError
 from classifier_inference.report.sink_state import SinkReason
 from classifier_inference.stores import s3_client
 from classifier_inference.stores.s3_client import S3Error, Trouble

@@ -5,10 +5,10 @@ MLflow only marks a deleted run: `mlflow gc`, run beside its server, takes it ou
 
 import structlog
 
-from classifier_inference.prediction_log.mlflow_data import FINISHED
-from classifier_inference.prediction_log.runs import Experiment
-from classifier_inference.prediction_log.sinks.errors import RefusedError
-from classifier_inference.prediction_log.summary import FROM_SERVER, TAG_CLASSIFIER, TAG_NAMESPACE, TAG_SOURCE
+from classifier_inference.log.runs.summary import FROM_SERVER, TAG_CLASSIFIER, TAG_NAMESPACE, TAG_SOURCE
+from classifier_inference.log.runs.window_runs import Experiment
+from classifier_inference.log.sinks.mlflow_data import FINISHED
+from classifier_inference.log.sinks.sink_errors import RefusedError
 
 PAGE = 200
 LONGEST_PAUSE_SECONDS = 3600.0

@@ -15,10 +15,11 @@ from uuid import UUID
 
 import structlog
 
-from classifier_inference.prediction_log.counters import Counters, Counts
-from classifier_inference.prediction_log.room import decide_budget, decide_limit, measure_disk
-from classifier_inference.prediction_log.segment import Segment, Write
-from classifier_inference.prediction_log.segments import (
+from classifier_inference.log.spool.counters import Counters, Counts
+from classifier_inference.log.spool.room import decide_budget, decide_limit, measure_disk
+from classifier_inference.log.spool.segment import Segment, Write
+from classifier_inference.log.spool.ticket import SpooledImage, Ticket
+from classifier_inference.log.spool.windows import (
     COUNTERS,
     Lock,
     hold,
@@ -26,7 +27,6 @@ from classifier_inference.prediction_log.segments import (
     recover_locked,
     start_writing,
 )
-from classifier_inference.prediction_log.ticket import SpooledImage, Ticket
 from classifier_inference.request_id import make_uuid7
 
 WAIT_SECONDS = 0.005

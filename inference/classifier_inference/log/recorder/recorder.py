@@ -18,18 +18,22 @@ from types import FrameType
 
 import structlog
 
-from classifier_inference.prediction_log.counters import read_counts
-from classifier_inference.prediction_log.folders import Owner, adopt_others, read_owner, remove_folder, write_owner
-from classifier_inference.prediction_log.mlflow_client import MlflowClient
-from classifier_inference.prediction_log.recorder_state import (
+from classifier_inference.log.recorder.owners import Owner, adopt_others, read_owner, remove_folder, write_owner
+from classifier_inference.log.recorder.recorder_state import (
     Backlog,
     RecorderState,
     Shipped,
     read_state,
     write_state,
 )
-from classifier_inference.prediction_log.retention import pause_seconds
-from classifier_inference.prediction_log.segments import (
+from classifier_inference.log.recorder.shipper import Shipper
+from classifier_inference.log.recorder.unsure import Unsure
+from classifier_inference.log.runs.retention import pause_seconds
+from classifier_inference.log.runs.summary import render_preprocess
+from classifier_inference.log.sinks.mlflow_client import MlflowClient
+from classifier_inference.log.sinks.s3_store import S3Store
+from classifier_inference.log.spool.counters import read_counts
+from classifier_inference.log.spool.windows import (
     COUNTERS,
     hold,
     list_sealed,
@@ -37,10 +41,6 @@ from classifier_inference.prediction_log.segments import (
     read_records,
     recover,
 )
-from classifier_inference.prediction_log.shipper import Shipper
-from classifier_inference.prediction_log.sinks.s3 import S3Store
-from classifier_inference.prediction_log.summary import render_preprocess
-from classifier_inference.prediction_log.unsure import Unsure
 from classifier_inference.report.termination import Lost
 from classifier_inference.report.termination_log import write_termination
 from classifier_inference.spec.classifier import Classifier

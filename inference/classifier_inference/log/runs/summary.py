@@ -5,8 +5,8 @@ from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from classifier_inference.prediction_log.artifacts import safe_key
-from classifier_inference.prediction_log.record import Record
+from classifier_inference.log.record import Record
+from classifier_inference.log.runs.run_files import safe_key
 from classifier_inference.spec.classifier import Classifier
 from classifier_inference.spec.preprocessing import Preprocess
 

@@ -9,20 +9,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from classifier_inference.prediction_log.artifacts import (
+from classifier_inference.log.record import ImageRef, Record
+from classifier_inference.log.runs.parquet import write_parquet
+from classifier_inference.log.runs.run_files import (
     INPUT_IMAGES,
     confidence_metrics,
     render_result,
     result_name,
     safe_name,
 )
-from classifier_inference.prediction_log.mlflow_client import MlflowClient
-from classifier_inference.prediction_log.mlflow_data import FINISHED, Run, to_ms
-from classifier_inference.prediction_log.parquet import write_parquet
-from classifier_inference.prediction_log.record import ImageRef, Record
-from classifier_inference.prediction_log.segments import Window, read_images, read_records
-from classifier_inference.prediction_log.sinks.artifacts import ArtifactStore
-from classifier_inference.prediction_log.summary import (
+from classifier_inference.log.runs.summary import (
     TAG_REQUEST,
     TAG_WINDOW,
     Summary,
@@ -31,6 +27,10 @@ from classifier_inference.prediction_log.summary import (
     render_tags,
     total_milliseconds,
 )
+from classifier_inference.log.sinks.artifact_store import ArtifactStore
+from classifier_inference.log.sinks.mlflow_client import MlflowClient
+from classifier_inference.log.sinks.mlflow_data import FINISHED, Run, to_ms
+from classifier_inference.log.spool.windows import Window, read_images, read_records
 
 IMAGES = "images.tar"
 PREDICTIONS = "predictions.parquet"

@@ -1,0 +1,1 @@
+"""The process beside a server that ships what its spool holds."""

@@ -1,0 +1,1 @@
+"""MLflow's runs: what they hold, how they are made, found and deleted."""

@@ -1,1 +1,0 @@
-"""The prediction log: a spool that the server writes, and the recorder that ships it."""

@@ -1,1 +1,0 @@
-"""Where the prediction log goes to: MLflow by its REST API, objects in S3."""
