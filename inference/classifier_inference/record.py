@@ -4,8 +4,8 @@ import ssl
 import tempfile
 from pathlib import Path
 
+from classifier_inference.engine.imports import leave_out
 from classifier_inference.files.document import read_document
-from classifier_inference.imports import leave_out
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
 from classifier_inference.report.termination_log import write_termination

@@ -15,16 +15,16 @@ import uvicorn
 
 from classifier_inference.api.app import make_app
 from classifier_inference.api_keys import open_api_keys
-from classifier_inference.container import count_cpus
+from classifier_inference.engine.container import count_cpus
+from classifier_inference.engine.malloc import release_free_memory
+from classifier_inference.engine.memory import Memory, measure_limit
+from classifier_inference.engine.pool import Pool, count_workers
+from classifier_inference.engine.quick_start import finish_start
 from classifier_inference.http_protocol import make_protocol
 from classifier_inference.images.resize import METHOD
 from classifier_inference.log.logger import Origin
 from classifier_inference.log.open_log import describe_tracking, open_log
-from classifier_inference.malloc import release_free_memory
-from classifier_inference.memory import Memory, measure_limit
 from classifier_inference.model.loaded_classifier import LoadedClassifier
-from classifier_inference.pool import Pool, count_workers
-from classifier_inference.quick_start import finish_start
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination_log import write_termination
 from classifier_inference.request_id import make_uuid7

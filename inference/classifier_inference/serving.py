@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from classifier_inference.api_keys import ApiKeys
+from classifier_inference.engine.memory import Memory, measure_limit
+from classifier_inference.engine.pool import Pool
 from classifier_inference.log.log_collector import LogCollector
 from classifier_inference.log.logger import PredictionLogger
 from classifier_inference.log.open_log import TrackingSettings
-from classifier_inference.memory import Memory, measure_limit
 from classifier_inference.model.loaded_classifier import LoadedClassifier
-from classifier_inference.pool import Pool
 from classifier_inference.spec.classifier import Classifier
 from classifier_inference.stores.named_images import RemoteImages
 from classifier_inference.telemetry.metrics import Metrics

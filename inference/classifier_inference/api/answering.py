@@ -19,6 +19,8 @@ from classifier_inference.api.bringing import Brought, bring_images
 from classifier_inference.api.leaving import run_while_asked
 from classifier_inference.api.problem import Kind, ProblemError
 from classifier_inference.api.stages import Stages
+from classifier_inference.engine.memory import HeldBody, MemoryFullError, NeverFitsError
+from classifier_inference.engine.pool import Place, QueueFullError
 from classifier_inference.images.decode import (
     ImageError,
     NotAnImageError,
@@ -30,9 +32,7 @@ from classifier_inference.images.preprocess import Hold
 from classifier_inference.log.logger import Answered
 from classifier_inference.log.record import RecordedMilliseconds, RecordedModel
 from classifier_inference.log.spool.ticket import Ticket
-from classifier_inference.memory import HeldBody, MemoryFullError, NeverFitsError
 from classifier_inference.model.loaded_classifier import Answer, LoadedClassifier
-from classifier_inference.pool import Place, QueueFullError
 from classifier_inference.serving import Serving
 from classifier_inference.stores import image_root
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from classifier_inference.pool import Place, Pool
+from classifier_inference.engine.pool import Place, Pool
 
 ResultT = TypeVar("ResultT")
 

@@ -17,7 +17,7 @@ from classifier_inference.api.schemas import (
     RecorderHealth,
     Usage,
 )
-from classifier_inference.container import count_cpus, read_memory
+from classifier_inference.engine.container import count_cpus, read_memory
 from classifier_inference.images.resize import METHOD
 from classifier_inference.log.recorder.recorder_state import RecorderState, read_state
 from classifier_inference.log.spool.spool import Spool

@@ -12,8 +12,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from classifier_inference.container import count_cpus
-from classifier_inference.pool import count_workers
+from classifier_inference.engine.container import count_cpus
+from classifier_inference.engine.pool import count_workers
 from tests.integration.server.conftest import Start
 from tests.integration.server.process import Server, read_answer
 from tests.tiny_model import encode, make_image, write_document

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from classifier_inference.malloc import TRIMMED_BYTES
-from classifier_inference.memory import Memory, MemoryFullError, NeverFitsError, decide_limit
+from classifier_inference.engine.malloc import TRIMMED_BYTES
+from classifier_inference.engine.memory import Memory, MemoryFullError, NeverFitsError, decide_limit
 
 MIB = 2**20
 
@@ -80,7 +80,7 @@ def test_pixels_wait_for_their_turn_and_the_small_do_not_overtake_the_large() ->
 MEASURE = """
 import re, sys
 from contextlib import contextmanager
-from classifier_inference.malloc import tame_malloc
+from classifier_inference.engine.malloc import tame_malloc
 tame_malloc()
 from PIL import Image
 from classifier_inference.images.preprocess import decode_image

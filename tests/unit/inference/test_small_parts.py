@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from classifier_inference import start
 from classifier_inference.cli import app
-from classifier_inference.container import count_cpus, read_memory
+from classifier_inference.engine.container import count_cpus, read_memory
+from classifier_inference.engine.pool import Pool, QueueFullError, count_workers
 from classifier_inference.files.sources import Files
 from classifier_inference.model.devices import explain_missing_cuda, list_gpus
-from classifier_inference.pool import Pool, QueueFullError, count_workers
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
 from classifier_inference.request_id import make_uuid7

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from classifier_inference.container import read_memory_limit
+from classifier_inference.engine.container import read_memory_limit
 from classifier_inference.spec.limits import MEMORY_LEAST_BYTES
 
 BODY_SHARE = 0.25

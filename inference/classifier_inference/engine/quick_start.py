@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from classifier_inference.imports import leave_out
+from classifier_inference.engine.imports import leave_out
 
 ResultT = TypeVar("ResultT")
 
