@@ -12,8 +12,8 @@ import typer
 from classifier_inference import __version__, model_commands
 from classifier_inference.engine.malloc import tame_malloc
 from classifier_inference.engine.quick_start import begin_start
+from classifier_inference.http.settings import Settings, parse_origins, parse_root_path
 from classifier_inference.report.termination_log import DEFAULT_TERMINATION_LOG
-from classifier_inference.settings import Settings, parse_origins, parse_root_path
 
 HOSTNAME = socket.gethostname()
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")

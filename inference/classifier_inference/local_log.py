@@ -21,8 +21,8 @@ from typing import NoReturn
 import httpx2
 import structlog
 
+from classifier_inference.http.settings import Settings
 from classifier_inference.log.spool.windows import start_writing
-from classifier_inference.settings import Settings
 from classifier_inference.spec.classifier import API_VERSION, KIND, Classifier
 from classifier_inference.spec.tracking import PredictionLog, Storage, Tracking
 

@@ -9,11 +9,11 @@ from classifier_inference.engine.quick_start import begin
 from classifier_inference.files import fetch
 from classifier_inference.files.document import read_document
 from classifier_inference.files.sources import Source, find_files, in_folder, on_this_machine
+from classifier_inference.http.settings import Settings
 from classifier_inference.local_log import logging_locally
 from classifier_inference.model.loaded_classifier import load_classifier
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination_log import write_termination
-from classifier_inference.settings import Settings
 from classifier_inference.spec.classifier import Classifier
 
 THREADS_AN_IMAGE = 1
@@ -44,6 +44,6 @@ def serve_document(
 def _serve(classifier: Classifier, locate: Callable[[Source], Path], settings: Settings) -> int:
     loading = begin(lambda: load_classifier(classifier, find_files(classifier.spec, locate), THREADS_AN_IMAGE))
     # Its imports take as long as most models do to load.
-    from classifier_inference.server import run_server
+    from classifier_inference.http.server import run_server
 
     return run_server(classifier, loading, settings)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
-from classifier_inference.api.problem import Kind
+from classifier_inference.http.problem import Kind
 from classifier_inference.log.log_collector import NAMES as LOG_METRICS
 from classifier_inference.report.sink_state import SinkReason
 from classifier_inference.report.termination import Reason

@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from classifier_inference.api.tracking_schemas import MLflowLogResponse, MLflowRunResponse
+from classifier_inference.http.mlflow.run_schemas import MLflowLogResponse, MLflowRunResponse
 from tests.integration.prediction_log.conftest import Recording
 from tests.integration.prediction_log.stores import credentials, wait_until
 from tests.integration.prediction_log.windows import write_window

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from classifier_inference.http.request_id import make_uuid7
 from classifier_inference.log.record import (
     Record,
     RecordedImage,
@@ -15,7 +16,6 @@ from classifier_inference.log.record import (
 )
 from classifier_inference.log.spool.windows import LOCK, OPEN_SUFFIX, TAR_END, TAR_SUFFIX, build_member, seal
 from classifier_inference.model.prediction import Prediction
-from classifier_inference.request_id import make_uuid7
 from tests.tiny_model import make_image
 
 IMAGE = make_image("red")

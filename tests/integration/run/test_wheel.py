@@ -36,5 +36,5 @@ def test_a_wheel_is_built_with_the_kernel_or_without(tmp_path: Path, compiler: s
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert names.count("classifier_inference/images/resample.abi3.so") == kernels
-    assert "classifier_inference/server.py" in names
+    assert "classifier_inference/http/server.py" in names
     assert "-cp311-abi3-" in wheel.name

@@ -8,8 +8,8 @@ from contextlib import suppress
 import httpx2
 import pytest
 
-from classifier_inference.api.body import MOST_HEADERS, MOST_PARTS
-from classifier_inference.api.problem import MOST_DETAIL
+from classifier_inference.http.body import MOST_HEADERS, MOST_PARTS
+from classifier_inference.http.problem import MOST_DETAIL
 from tests.integration.server.process import Server, read_answer
 from tests.tiny_model import make_image
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from classifier_inference.api.problem import MEDIA_TYPE, Kind
+from classifier_inference.http.problem import MEDIA_TYPE, Kind
 from tests.integration.prediction_log.stores import BUCKET, Store, credentials
 from tests.integration.server.process import Server
 from tests.tiny_model import make_image, write_document

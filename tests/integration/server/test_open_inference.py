@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import InferenceServerException
 
-from classifier_inference.api import open_inference_schemas as schemas
+from classifier_inference.http.open_inference import infer_schemas as schemas
 from classifier_inference.log.spool.windows import list_open, read_records
 from tests.integration.server.conftest import Start
 from tests.integration.server.kserve_process import ask_by_kserve

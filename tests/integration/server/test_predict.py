@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from classifier_inference.api.health import PROBE_PATHS
-from classifier_inference.api.problem import Kind
-from classifier_inference.api.schemas import Health, InferenceResponse
+from classifier_inference.http.probes import PROBE_PATHS
+from classifier_inference.http.problem import Kind
+from classifier_inference.http.v1.schemas import Health, InferenceResponse
 from classifier_inference.images.resize import METHOD
 from tests.integration.server.process import Server
 from tests.tiny_model import build_model, encode, make_image

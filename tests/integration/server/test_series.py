@@ -6,7 +6,7 @@ import string
 
 import httpx2
 
-from classifier_inference.api.problem import Kind
+from classifier_inference.http.problem import Kind
 from classifier_inference.telemetry.metrics import NONE, OTHER, STAGES
 from tests.integration.server.conftest import Start
 from tests.mutant_load import FORMATS

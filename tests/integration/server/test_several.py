@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 from pydantic import TypeAdapter
 
-from classifier_inference.api.schemas import InferenceResults
+from classifier_inference.http.v1.schemas import InferenceResults
 from classifier_inference.log.spool.windows import list_open, read_records
 from tests.integration.server.conftest import Start
 from tests.integration.server.process import Server, free_port

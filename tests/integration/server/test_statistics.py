@@ -8,8 +8,8 @@ import pytest
 from tritonclient.http import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from classifier_inference.api import open_inference_schemas as schemas
-from classifier_inference.api.statistics import number_version
+from classifier_inference.http.open_inference import infer_schemas as schemas
+from classifier_inference.http.open_inference.statistics import number_version
 from tests.integration.server.conftest import Start
 from tests.integration.server.process import Server
 from tests.integration.server.test_open_inference import INFER, MODEL, image_input

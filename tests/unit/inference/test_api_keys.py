@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from classifier_inference.api.auth import list_given
-from classifier_inference.api_keys import READ_SECONDS, ApiKeys, open_api_keys
+from classifier_inference.http.api_keys import READ_SECONDS, ApiKeys, open_api_keys
+from classifier_inference.http.auth import list_given
+from classifier_inference.http.settings import parse_origins
 from classifier_inference.report.start_error import StartError
-from classifier_inference.settings import parse_origins
 from classifier_inference.spec.classifier import Auth
 
 

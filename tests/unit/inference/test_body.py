@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifier_inference.api.body import ImageBytes, ImagePath, Several, parse_body
-from classifier_inference.api.problem import Kind, ProblemError
+from classifier_inference.http.body import ImageBytes, ImagePath, Several, parse_body
+from classifier_inference.http.problem import Kind, ProblemError
 from classifier_inference.spec.limits import Limits
 from tests.tiny_model import make_image
 

@@ -5,8 +5,8 @@ import zlib
 
 import pytest
 
-from classifier_inference.api.encodings import choose_coding, deflate, inflate
-from classifier_inference.api.problem import Kind, ProblemError
+from classifier_inference.http.content_encoding import choose_coding, deflate, inflate
+from classifier_inference.http.problem import Kind, ProblemError
 
 CONTENT = b"hello " * 1000
 

@@ -15,11 +15,11 @@ from classifier_inference.cli import app
 from classifier_inference.engine.container import count_cpus, read_memory
 from classifier_inference.engine.pool import Pool, QueueFullError, count_workers
 from classifier_inference.files.sources import Files
+from classifier_inference.http.request_id import make_uuid7
+from classifier_inference.http.settings import Settings, parse_root_path
 from classifier_inference.model.devices import explain_missing_cuda, list_gpus
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
-from classifier_inference.request_id import make_uuid7
-from classifier_inference.settings import Settings, parse_root_path
 from classifier_inference.spec.classifier import Classifier
 from tests.tiny_model import write_document
 from tests.unit.inference.loading import load

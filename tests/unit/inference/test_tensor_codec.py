@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifier_inference.api.tensor_codec import (
+from classifier_inference.http.open_inference.tensor_codec import (
     Declared,
     TensorError,
     decode_elements,

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 
+from classifier_inference.http.request_id import make_uuid7
 from classifier_inference.log.spool.counters import Counters, Counts
 from classifier_inference.log.spool.room import decide_budget, decide_limit, measure_disk
 from classifier_inference.log.spool.segment import Segment, Write
@@ -27,7 +28,6 @@ from classifier_inference.log.spool.windows import (
     recover_locked,
     start_writing,
 )
-from classifier_inference.request_id import make_uuid7
 
 WAIT_SECONDS = 0.005
 """How long an answer waits for its record to be in the spool."""

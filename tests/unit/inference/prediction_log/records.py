@@ -5,6 +5,7 @@ import time
 import uuid
 from pathlib import Path
 
+from classifier_inference.http.request_id import make_uuid7
 from classifier_inference.log.record import (
     Record,
     RecordedImage,
@@ -14,7 +15,6 @@ from classifier_inference.log.record import (
 )
 from classifier_inference.log.spool.windows import list_sealed, read_images, read_records
 from classifier_inference.model.prediction import Prediction
-from classifier_inference.request_id import make_uuid7
 
 
 def new_id() -> uuid.UUID:

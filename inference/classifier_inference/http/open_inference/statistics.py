@@ -2,7 +2,7 @@
 
 import re
 
-from classifier_inference.serving import Serving
+from classifier_inference.http.serving import Serving
 
 
 def describe_statistics(serving: Serving) -> dict[str, object]:

@@ -11,13 +11,12 @@ import orjson
 from numpy.typing import NDArray
 from starlette.responses import Response
 
-from classifier_inference.api.answering import Work
-from classifier_inference.api.body import ImageBytes, require_batch
-from classifier_inference.api.encodings import choose_coding, deflate, inflate
-from classifier_inference.api.json_body import parse_json
-from classifier_inference.api.open_inference_schemas import IMAGE, SCORES, InferRequest
-from classifier_inference.api.problem import Kind, ProblemError
-from classifier_inference.api.tensor_codec import (
+from classifier_inference.http.answering import Work
+from classifier_inference.http.body import ImageBytes, require_batch
+from classifier_inference.http.content_encoding import choose_coding, deflate, inflate
+from classifier_inference.http.json_body import parse_json
+from classifier_inference.http.open_inference.infer_schemas import IMAGE, SCORES, InferRequest
+from classifier_inference.http.open_inference.tensor_codec import (
     Declared,
     TensorError,
     decode_elements,
@@ -26,6 +25,7 @@ from classifier_inference.api.tensor_codec import (
     split_binary,
     split_body,
 )
+from classifier_inference.http.problem import Kind, ProblemError
 from classifier_inference.model.loaded_classifier import Answer
 from classifier_inference.model.onnx_model import Values
 

@@ -13,19 +13,22 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 import classifier_inference
-from classifier_inference.api import health, hugging_face, open_inference, page, tracking, v1
-from classifier_inference.api.auth import AuthMiddleware, document_auth
-from classifier_inference.api.cors import allow_origins
-from classifier_inference.api.docs import add_docs
-from classifier_inference.api.hugging_face import TaskInput
-from classifier_inference.api.methods import MethodsMiddleware, list_methods
-from classifier_inference.api.middleware import RequestMiddleware, RootPathMiddleware
-from classifier_inference.api.open_inference_schemas import InferRequest
-from classifier_inference.api.problem import MEDIA_TYPE, Kind, ProblemError, render_problem
-from classifier_inference.api.schemas import InferenceInput, Problem
-from classifier_inference.api.shortcut import Shortcut
-from classifier_inference.api.tracking_schemas import PredictionLogRequest
-from classifier_inference.serving import Serving
+from classifier_inference.http import hugging_face, page, probes
+from classifier_inference.http.auth import AuthMiddleware, document_auth
+from classifier_inference.http.cors import allow_origins
+from classifier_inference.http.docs import add_docs
+from classifier_inference.http.hugging_face import TaskInput
+from classifier_inference.http.methods import MethodsMiddleware, list_methods
+from classifier_inference.http.middleware import RequestMiddleware, RootPathMiddleware
+from classifier_inference.http.mlflow import run_routes
+from classifier_inference.http.mlflow.run_schemas import PredictionLogRequest
+from classifier_inference.http.open_inference import model_routes
+from classifier_inference.http.open_inference.infer_schemas import InferRequest
+from classifier_inference.http.problem import MEDIA_TYPE, Kind, ProblemError, render_problem
+from classifier_inference.http.serving import Serving
+from classifier_inference.http.shortcut import Shortcut
+from classifier_inference.http.v1 import predict
+from classifier_inference.http.v1.schemas import InferenceInput, Problem
 
 _KINDS = {404: Kind.NO_SUCH_ROUTE, 405: Kind.METHOD_NOT_ALLOWED}
 
@@ -44,12 +47,12 @@ def make_app(serving: Serving, root_path: str = "", cors: Sequence[str] = ()) ->
         # Spans are ours: of what goes past FastAPI too, under the ids that the log has.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    predict = v1.make_predict(serving)
-    api.include_router(v1.make_router(serving, predict))
+    handler = predict.make_predict(serving)
+    api.include_router(predict.make_router(serving, handler))
     api.include_router(hugging_face.make_router(serving))
-    api.include_router(open_inference.make_router(serving))
-    api.include_router(tracking.make_router(serving))
-    api.include_router(health.make_router(serving))
+    api.include_router(model_routes.make_router(serving))
+    api.include_router(run_routes.make_router(serving))
+    api.include_router(probes.make_router(serving))
     api.include_router(page.make_router())
     add_docs(api)
     api.add_exception_handler(ProblemError, _answer_problem)
@@ -57,7 +60,7 @@ def make_app(serving: Serving, root_path: str = "", cors: Sequence[str] = ()) ->
     api.add_exception_handler(ClientDisconnect, _answer_nobody)
     api.add_exception_handler(Exception, _answer_failure)
     _document(api, has_keys=serving.api_keys is not None)
-    methods = MethodsMiddleware(Shortcut(api, v1.PREDICT_PATH, predict), api.routes)
+    methods = MethodsMiddleware(Shortcut(api, predict.PREDICT_PATH, handler), api.routes)
     guarded = AuthMiddleware(methods, serving)
     routed = RootPathMiddleware(guarded, api.router, root_path)
     return RequestMiddleware(allow_origins(routed, cors), serving, root_path)
@@ -66,7 +69,7 @@ def make_app(serving: Serving, root_path: str = "", cors: Sequence[str] = ()) ->
 def _answer(request: Request, problem: ProblemError) -> Response:
     request.state.problem = problem
     path = request.scope["path"].removeprefix(request.scope["root_path"])
-    names_error = path == "/" or path.startswith(open_inference.PREFIX)
+    names_error = path == "/" or path.startswith(model_routes.PREFIX)
     return render_problem(problem, request.state.request_id, names_error=names_error)
 
 

@@ -3,7 +3,7 @@
 It waits for a request's headers for ever and takes any number of them, tells nobody that a client has left, says in
 plain text what is no HTTP, and sends an answer's head by itself.
 
-The time that a body may take is the application's to watch, in api/middleware.py, whatever parses HTTP.
+The time that a body may take is the application's to watch, in middleware.py, whatever parses HTTP.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from classifier_inference.api.leaving import STATE_KEY, Client
-from classifier_inference.api.middleware import HELD_UP_SECONDS
-from classifier_inference.api.problem import Kind, ProblemError, render_problem
+from classifier_inference.http.leaving import STATE_KEY, Client
+from classifier_inference.http.middleware import HELD_UP_SECONDS
+from classifier_inference.http.problem import Kind, ProblemError, render_problem
 
 MOST_HEAD_BYTES = 64 * 2**10
 """Of a request's line and headers, of a chunk's extensions, of trailers. What comes at once may be twice as much."""

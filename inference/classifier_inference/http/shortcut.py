@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from classifier_inference.api.methods import find_path
+from classifier_inference.http.methods import find_path
 
 Handler = Callable[[Request], Awaitable[Response]]
 

@@ -3,9 +3,9 @@
 import asyncio
 from functools import partial
 
-from classifier_inference.api.problem import Kind, ProblemError
 from classifier_inference.engine.memory import HeldBody
-from classifier_inference.serving import Fetcher, Serving
+from classifier_inference.http.problem import Kind, ProblemError
+from classifier_inference.http.serving import Fetcher, Serving
 from classifier_inference.stores.image_root import TooLargeError
 from classifier_inference.stores.named_images import NoImageThereError, UpstreamError, UpstreamTimeoutError
 from classifier_inference.stores.public_addresses import NotAllowedError

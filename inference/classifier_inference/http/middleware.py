@@ -10,10 +10,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from classifier_inference.api.health import PROBE_PATHS
-from classifier_inference.api.problem import Kind, ProblemError
-from classifier_inference.request_id import parse_client_id
-from classifier_inference.serving import Serving
+from classifier_inference.http.probes import PROBE_PATHS
+from classifier_inference.http.problem import Kind, ProblemError
+from classifier_inference.http.request_id import parse_client_id
+from classifier_inference.http.serving import Serving
 from classifier_inference.telemetry.trace_context import TraceContext, parse_traceparent
 
 OWN_ID_HEADER = "X-Classifier-Request-Id"

@@ -7,9 +7,9 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from classifier_inference.api.answering import Work, answer_request, to_milliseconds
-from classifier_inference.api.auth import HEALTH_PATH
-from classifier_inference.api.body import (
+from classifier_inference.http.answering import Work, answer_request, to_milliseconds
+from classifier_inference.http.auth import HEALTH_PATH
+from classifier_inference.http.body import (
     ImageBytes,
     ImagePath,
     Several,
@@ -17,12 +17,12 @@ from classifier_inference.api.body import (
     list_addresses,
     parse_body,
 )
-from classifier_inference.api.problem import Kind, ProblemError, describe_problem, document_problems
-from classifier_inference.api.resources import describe_health, describe_open_health
-from classifier_inference.api.schemas import Health, InferenceResponse, InferenceResults, OpenHealth
-from classifier_inference.api.shortcut import Handler
+from classifier_inference.http.problem import Kind, ProblemError, describe_problem, document_problems
+from classifier_inference.http.serving import Serving
+from classifier_inference.http.shortcut import Handler
+from classifier_inference.http.v1.health import describe_health, describe_open_health
+from classifier_inference.http.v1.schemas import Health, InferenceResponse, InferenceResults, OpenHealth
 from classifier_inference.model.loaded_classifier import Answer
-from classifier_inference.serving import Serving
 from classifier_inference.spec.limits import Limits
 
 PREDICT_PATH = "/api/v1/predict"

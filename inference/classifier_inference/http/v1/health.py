@@ -6,7 +6,9 @@ from typing import Literal
 
 import psutil
 
-from classifier_inference.api.schemas import (
+from classifier_inference.engine.container import count_cpus, read_memory
+from classifier_inference.http.serving import Serving
+from classifier_inference.http.v1.schemas import (
     Cpu,
     GpuHealth,
     Health,
@@ -17,13 +19,11 @@ from classifier_inference.api.schemas import (
     RecorderHealth,
     Usage,
 )
-from classifier_inference.engine.container import count_cpus, read_memory
 from classifier_inference.images.resize import METHOD
 from classifier_inference.log.recorder.recorder_state import RecorderState, read_state
 from classifier_inference.log.spool.spool import Spool
 from classifier_inference.model.devices import CUDA_PROVIDER, list_gpus
 from classifier_inference.report.sink_state import SinkStates
-from classifier_inference.serving import Serving
 
 _PROCESS = psutil.Process()
 

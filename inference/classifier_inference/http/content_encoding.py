@@ -2,7 +2,7 @@
 
 import zlib
 
-from classifier_inference.api.problem import Kind, ProblemError
+from classifier_inference.http.problem import Kind, ProblemError
 
 _WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 _FASTEST = 1

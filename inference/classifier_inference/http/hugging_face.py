@@ -10,14 +10,14 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from classifier_inference.api.answering import Work, answer_request
-from classifier_inference.api.body import ImageBytes, describe_images
-from classifier_inference.api.json_body import parse_json
-from classifier_inference.api.problem import Kind, document_problems
-from classifier_inference.api.tracking_schemas import EncodedBytes
+from classifier_inference.http.answering import Work, answer_request
+from classifier_inference.http.body import ImageBytes, describe_images
+from classifier_inference.http.json_body import parse_json
+from classifier_inference.http.mlflow.run_schemas import EncodedBytes
+from classifier_inference.http.problem import Kind, document_problems
+from classifier_inference.http.serving import Serving
 from classifier_inference.model.loaded_classifier import Answer, LoadedClassifier, find_best
 from classifier_inference.model.scores import Function
-from classifier_inference.serving import Serving
 from classifier_inference.spec.limits import Limits
 
 JSON_OVERHEAD = 64 * 1024

@@ -13,16 +13,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import State
 from starlette.responses import Response
 
-from classifier_inference.api.answering import admitted, read_image, require_loaded
-from classifier_inference.api.body import read_body
-from classifier_inference.api.json_body import parse_json
-from classifier_inference.api.problem import Kind, ProblemError, document_problems
-from classifier_inference.api.tracking_schemas import (
+from classifier_inference.http.answering import admitted, read_image, require_loaded
+from classifier_inference.http.body import read_body
+from classifier_inference.http.json_body import parse_json
+from classifier_inference.http.mlflow.run_schemas import (
     MLflowLogResponse,
     MLflowRunResponse,
     PredictionLogRequest,
     RunArtifact,
 )
+from classifier_inference.http.problem import Kind, ProblemError, document_problems
+from classifier_inference.http.serving import Serving
 from classifier_inference.images.sniff import sniff_format
 from classifier_inference.log.runs import lookup
 from classifier_inference.log.runs.lookup import Found, Waiting
@@ -33,7 +34,6 @@ from classifier_inference.log.sinks.mlflow_client import MlflowClient
 from classifier_inference.log.sinks.mlflow_data import Run
 from classifier_inference.log.sinks.sink_errors import RefusedError, SinkError
 from classifier_inference.model.loaded_classifier import LoadedClassifier
-from classifier_inference.serving import Serving
 
 if TYPE_CHECKING:
     from classifier_inference.log.sinks.artifact_store import ArtifactStore

@@ -13,26 +13,26 @@ from types import FrameType
 import structlog
 import uvicorn
 
-from classifier_inference.api.app import make_app
-from classifier_inference.api_keys import open_api_keys
 from classifier_inference.engine.container import count_cpus
 from classifier_inference.engine.malloc import release_free_memory
 from classifier_inference.engine.memory import Memory, measure_limit
 from classifier_inference.engine.pool import Pool, count_workers
 from classifier_inference.engine.quick_start import finish_start
-from classifier_inference.http_protocol import make_protocol
+from classifier_inference.http.api_keys import open_api_keys
+from classifier_inference.http.app import make_app
+from classifier_inference.http.protocol import make_protocol
+from classifier_inference.http.request_id import make_uuid7
+from classifier_inference.http.serving import Fetcher, Serving
+from classifier_inference.http.settings import Settings
+from classifier_inference.http.tracing import open_spans
 from classifier_inference.images.resize import METHOD
 from classifier_inference.log.logger import Origin
 from classifier_inference.log.open_log import describe_tracking, open_log
 from classifier_inference.model.loaded_classifier import LoadedClassifier
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination_log import write_termination
-from classifier_inference.request_id import make_uuid7
-from classifier_inference.serving import Fetcher, Serving
-from classifier_inference.settings import Settings
 from classifier_inference.spec.classifier import Classifier
 from classifier_inference.stores.named_images import RemoteImages
-from classifier_inference.tracing import open_spans
 
 KEEP_ALIVE_SECONDS = 120
 """Longer than ingress controllers keep idle connections, so that it is they who close them: none is reused too late."""

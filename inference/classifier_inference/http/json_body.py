@@ -5,7 +5,7 @@ from typing import TypeVar
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from classifier_inference.api.problem import Kind, ProblemError
+from classifier_inference.http.problem import Kind, ProblemError
 
 MOST_VALUES = 1_000_000
 """Values that JSON may have: parsed, each takes tens of bytes, and no other thread runs meanwhile."""

@@ -8,10 +8,10 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from classifier_inference.api.json_body import parse_json
-from classifier_inference.api.problem import Kind, ProblemError
-from classifier_inference.api.schemas import InferenceInput
 from classifier_inference.engine.memory import HeldBody
+from classifier_inference.http.json_body import parse_json
+from classifier_inference.http.problem import Kind, ProblemError
+from classifier_inference.http.v1.schemas import InferenceInput
 from classifier_inference.images.sniff import sniff_format
 from classifier_inference.spec.limits import Limits
 from classifier_inference.stores.named_images import SCHEMES

@@ -42,8 +42,8 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 import classifier_inference
-from classifier_inference.api.problem import ProblemError
-from classifier_inference.api.stages import Stages
+from classifier_inference.http.problem import ProblemError
+from classifier_inference.http.stages import Stages
 from classifier_inference.images.preprocess import Source
 from classifier_inference.log.logger import Origin
 from classifier_inference.model.loaded_classifier import Answer

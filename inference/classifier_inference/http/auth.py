@@ -6,10 +6,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from classifier_inference.api.health import PROBE_PATHS
-from classifier_inference.api.methods import find_path
-from classifier_inference.api.problem import Kind, ProblemError, document_problems, render_problem
-from classifier_inference.serving import Serving
+from classifier_inference.http.methods import find_path
+from classifier_inference.http.probes import PROBE_PATHS
+from classifier_inference.http.problem import Kind, ProblemError, document_problems, render_problem
+from classifier_inference.http.serving import Serving
 
 API_KEY_HEADER = "X-API-Key"
 HEALTH_PATH = "/api/v1/health"

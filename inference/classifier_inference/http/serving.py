@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from classifier_inference.api_keys import ApiKeys
 from classifier_inference.engine.memory import Memory, measure_limit
 from classifier_inference.engine.pool import Pool
+from classifier_inference.http.api_keys import ApiKeys
 from classifier_inference.log.log_collector import LogCollector
 from classifier_inference.log.logger import PredictionLogger
 from classifier_inference.log.open_log import TrackingSettings
@@ -17,7 +17,7 @@ from classifier_inference.stores.named_images import RemoteImages
 from classifier_inference.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
-    from classifier_inference.api.spans import Spans
+    from classifier_inference.http.spans import Spans
 
 
 @dataclass(frozen=True)

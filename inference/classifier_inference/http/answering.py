@@ -14,13 +14,14 @@ from fastapi import Request
 from numpy.typing import NDArray
 from starlette.responses import Response
 
-from classifier_inference.api.body import ImageBytes, ImagePath, is_address, read_body, too_many_bytes
-from classifier_inference.api.bringing import Brought, bring_images
-from classifier_inference.api.leaving import run_while_asked
-from classifier_inference.api.problem import Kind, ProblemError
-from classifier_inference.api.stages import Stages
 from classifier_inference.engine.memory import HeldBody, MemoryFullError, NeverFitsError
 from classifier_inference.engine.pool import Place, QueueFullError
+from classifier_inference.http.body import ImageBytes, ImagePath, is_address, read_body, too_many_bytes
+from classifier_inference.http.bringing import Brought, bring_images
+from classifier_inference.http.leaving import run_while_asked
+from classifier_inference.http.problem import Kind, ProblemError
+from classifier_inference.http.serving import Serving
+from classifier_inference.http.stages import Stages
 from classifier_inference.images.decode import (
     ImageError,
     NotAnImageError,
@@ -33,7 +34,6 @@ from classifier_inference.log.logger import Answered
 from classifier_inference.log.record import RecordedMilliseconds, RecordedModel
 from classifier_inference.log.spool.ticket import Ticket
 from classifier_inference.model.loaded_classifier import Answer, LoadedClassifier
-from classifier_inference.serving import Serving
 from classifier_inference.stores import image_root
 
 PLACE_SECONDS = 1.0

@@ -8,7 +8,7 @@ from importlib.resources import files
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-_PAGE = files("classifier_inference.api").joinpath("page.html").read_bytes()
+_PAGE = files("classifier_inference.http").joinpath("page.html").read_bytes()
 
 
 def _allow_inline(tag: str) -> str:

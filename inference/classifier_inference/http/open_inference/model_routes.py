@@ -11,13 +11,13 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 import classifier_inference
-from classifier_inference.api import open_inference_schemas as schemas
-from classifier_inference.api.answering import answer_request, require_loaded
-from classifier_inference.api.infer import HEADER_LENGTH, bound_body, respond
-from classifier_inference.api.open_inference_schemas import IMAGE, SCORES
-from classifier_inference.api.problem import Kind, ProblemError, document_problems
-from classifier_inference.api.statistics import describe_statistics
-from classifier_inference.serving import Serving
+from classifier_inference.http.answering import answer_request, require_loaded
+from classifier_inference.http.open_inference import infer_schemas as schemas
+from classifier_inference.http.open_inference.infer import HEADER_LENGTH, bound_body, respond
+from classifier_inference.http.open_inference.infer_schemas import IMAGE, SCORES
+from classifier_inference.http.open_inference.statistics import describe_statistics
+from classifier_inference.http.problem import Kind, ProblemError, document_problems
+from classifier_inference.http.serving import Serving
 
 PREFIX = "/v2"
 PLATFORM = "onnxruntime_onnx"

@@ -1,0 +1,1 @@
+"""The server: the protocol, and routes, a file or a folder a protocol."""

@@ -1,0 +1,1 @@
+"""MLflow's runs over HTTP, under /api/v1/mlflow."""

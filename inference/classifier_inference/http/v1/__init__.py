@@ -1,0 +1,1 @@
+"""Our own protocol, under /api/v1."""
