@@ -10,7 +10,7 @@ from types import FrameType
 
 import httpx2
 
-from classifier_inference.local_log import FOLDER, read_address
+from classifier_inference.cli.local_log import FOLDER, read_address
 from models import sample
 from tools.answers import post_photo, show_predictions
 from tools.foreground import own_foreground

@@ -12,6 +12,7 @@ from types import FrameType
 
 import structlog
 import uvicorn
+from uuid_utils import uuid7
 
 from classifier_inference.engine.container import count_cpus
 from classifier_inference.engine.malloc import release_free_memory
@@ -21,7 +22,6 @@ from classifier_inference.engine.quick_start import finish_start
 from classifier_inference.http.api_keys import open_api_keys
 from classifier_inference.http.app import make_app
 from classifier_inference.http.protocol import make_protocol
-from classifier_inference.http.request_id import make_uuid7
 from classifier_inference.http.serving import Fetcher, Serving
 from classifier_inference.http.settings import Settings
 from classifier_inference.http.tracing import open_spans
@@ -102,7 +102,7 @@ def run_server(classifier: Classifier, loading: Future[LoadedClassifier], settin
         fetcher=fetcher,
         pool=Pool(count_workers(count_cpus()), classifier.spec.limits.queue),
         memory=Memory(measure_limit(classifier.spec.limits.memory)),
-        new_request_id=lambda: str(make_uuid7(time.time_ns() // 1_000_000, os.urandom(10))),
+        new_request_id=lambda: str(uuid7()),
         image_root=settings.image_root,
         api_keys=api_keys,
         log=log,

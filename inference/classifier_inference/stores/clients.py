@@ -1,8 +1,6 @@
 """Where addresses lead: one client a kind of store, made when it is first needed."""
 
 import os
-import ssl
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from classifier_inference.report.termination import Reason
 from classifier_inference.spec.classifier import ClassifierSpec
 from classifier_inference.spec.uri import HttpsUri, ModelsUri, S3Uri, parse_uri
 from classifier_inference.stores import https, mlflow_registry, s3
+from classifier_inference.stores.authorities import bundle_authorities
 from classifier_inference.stores.mlflow_registry import Registry
 from classifier_inference.stores.remote_file import Folder, RefusedError, RemoteFile
 
@@ -87,7 +86,7 @@ class Stores:
     @cached_property
     def s3(self) -> Any:
         """The S3 client."""
-        client = s3.make_client(self._places.endpoint, self._places.region, self._bundle_authorities())
+        client = s3.make_client(self._places.endpoint, self._places.region, bundle_authorities(self._ca_file))
         self._stack.callback(client.close)
         return client
 
@@ -104,16 +103,3 @@ class Stores:
     @cached_property
     def _https(self) -> httpx2.Client:
         return self._stack.enter_context(https.make_client(self._ca_file))
-
-    def _bundle_authorities(self) -> str | None:
-        """Return one file of the usual certificate authorities and the given ones, as boto3 wants them, or None."""
-        if self._ca_file is None:
-            return None
-        from botocore.httpsession import where
-
-        usual = ssl.get_default_verify_paths().cafile or where()
-        https.make_context(self._ca_file)
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="classifier-ca-")))
-        bundle = folder / "ca.pem"
-        bundle.write_bytes(Path(usual).read_bytes() + b"\n" + self._ca_file.read_bytes())
-        return str(bundle)

@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from classifier_inference.report.start_error import StartError
-from classifier_inference.report.termination import Reason
+from classifier_inference.stores.authorities import make_context
 from classifier_inference.stores.remote_file import CHUNK_BYTES, PassingError, RefusedError, RemoteFile
 
 TIMEOUT = httpx2.Timeout(15, connect=5)
@@ -24,17 +23,6 @@ _PASSING = {
     HTTPStatus.TOO_MANY_REQUESTS,
 }
 """Statuses under 500 that may be gone a moment later."""
-
-
-def make_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Return a context that trusts the system's certificate authorities, and those in the PEM file, if one is given."""
-    context = ssl.create_default_context()
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise StartError(Reason.SPEC_INVALID, f"the CA file {ca_file} can't be read: {error}") from None
-    return context
 
 
 def make_client(ca_file: Path | None) -> httpx2.Client:

@@ -16,7 +16,8 @@ from urllib.parse import quote
 import httpx2
 
 from classifier_inference.spec.uri import ModelsUri, is_inside
-from classifier_inference.stores.https import TIMEOUT, explained, judge_status, make_context, printable
+from classifier_inference.stores.authorities import make_context
+from classifier_inference.stores.https import TIMEOUT, explained, judge_status, printable
 from classifier_inference.stores.remote_file import CHUNK_BYTES, PassingError, RefusedError, RemoteFile
 
 _API = "/api/2.0/mlflow"

@@ -19,6 +19,7 @@ import httpx2
 from classifier_inference.spec.image_addresses import IMAGES_KEY_ID_VARIABLE, IMAGES_KEY_VARIABLE, Images, ImageStore
 from classifier_inference.spec.uri import S3Uri, parse_uri
 from classifier_inference.stores import https, s3, s3_client
+from classifier_inference.stores.authorities import make_context
 from classifier_inference.stores.image_root import TooLargeError
 from classifier_inference.stores.public_addresses import HTTPS_PORT, NotAllowedError, find_rule, may_connect
 from classifier_inference.stores.remote_file import PassingError, RefusedError
@@ -55,7 +56,7 @@ class RemoteImages:
         self._ca_file = ca_file
         self._environment = environment
         self._client = httpx2.Client(
-            verify=https.make_context(ca_file),
+            verify=make_context(ca_file),
             trust_env=False,
             timeout=STALL_SECONDS,
             # A connection belongs to one name; the pool knows it by its address alone.

@@ -12,7 +12,7 @@ import pytest
 
 SCRIPT = """
 import os, signal, sys
-from classifier_inference.keep_running import keep_running
+from classifier_inference.cli.keep_running import keep_running
 
 def work():
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from classifier_inference import local_log
+from classifier_inference.cli import local_log
 from classifier_inference.log.sinks.mlflow_client import MlflowClient
 from classifier_inference.log.spool.windows import adopt, list_sealed
 from tests.integration.prediction_log.stores import wait_until

@@ -1,12 +1,12 @@
 """Windows as a server seals them, made without one."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from classifier_inference.http.request_id import make_uuid7
+from uuid_utils import uuid7
+
 from classifier_inference.log.record import (
     Record,
     RecordedImage,
@@ -42,7 +42,7 @@ def make_record(
     """A record of a prediction that was answered at a time."""
     rest = (1 - confidence) / max(len(labels) - 1, 1)
     return Record(
-        request_id=str(make_uuid7(milliseconds, os.urandom(10))),
+        request_id=str(uuid7(nanoseconds=milliseconds * 1_000_000)),
         time=datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds"),
         classifier=classifier,
         namespace="team-a",
@@ -70,7 +70,7 @@ def write_window(
     (folder / LOCK).touch()
     if isinstance(records, int):
         records = [make_record(start + number) for number in range(records)]
-    window = make_uuid7(start, os.urandom(10)).hex
+    window = uuid7(nanoseconds=start * 1_000_000).hex
     if image is not None:
         with (folder / (window + TAR_SUFFIX)).open("wb") as tar:
             for record in records:

@@ -9,7 +9,7 @@ from huggingface_hub import InferenceClient
 from PIL import Image
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 
-from classifier_inference.client import render_table
+from classifier_inference.cli.classify import render_table
 from classifier_inference.log.spool.windows import list_open, read_records
 from tests.integration.server.process import Server, free_port
 from tests.tiny_model import encode, write_document

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from classifier_inference.log.sinks.fullness import METRICS, judge_fullness, read_used_share
+from classifier_inference.stores.authorities import make_context
 from tests.integration.server.https_server import send, serve_https
 
 TEXT = """# TYPE minio_cluster_capacity_usable_free_bytes gauge
@@ -44,7 +45,7 @@ def test_a_minio_says_how_full_it_is(store: str) -> None:
 def test_a_minio_behind_an_authority_of_its_own_is_asked_by_the_given_file(tmp_path: Path) -> None:
     with serve_https(tmp_path) as server:
         server.answers = {METRICS: send(TEXT.encode())}
-        assert read_used_share(server.url, str(server.ca_file)) == pytest.approx(0.95)
+        assert read_used_share(server.url, make_context(server.ca_file)) == pytest.approx(0.95)
         assert read_used_share(server.url) is None
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import uuid
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,12 +9,11 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from classifier_inference import start
-from classifier_inference.cli import app
+from classifier_inference.cli import serve
+from classifier_inference.cli.main import app
 from classifier_inference.engine.container import count_cpus, read_memory
 from classifier_inference.engine.pool import Pool, QueueFullError, count_workers
 from classifier_inference.files.sources import Files
-from classifier_inference.http.request_id import make_uuid7
 from classifier_inference.http.settings import Settings, parse_root_path
 from classifier_inference.model.devices import explain_missing_cuda, list_gpus
 from classifier_inference.report.start_error import StartError
@@ -25,14 +23,6 @@ from tests.tiny_model import write_document
 from tests.unit.inference.loading import load
 
 CUDA = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-
-
-def test_a_request_id_is_a_uuid_of_version_7_that_holds_the_time() -> None:
-    # The example of RFC 9562, appendix A.6.
-    wanted = uuid.UUID("017f22e2-79b0-7cc3-98c4-dc0c0c07398f")
-    random = (0xCC3 << 68 | 0x18C4DC0C0C07398F).to_bytes(10, "big")
-    assert make_uuid7(0x017F22E279B0, random) == wanted
-    assert (wanted.version, wanted.variant) == (7, uuid.RFC_4122)
 
 
 @pytest.mark.parametrize(
@@ -106,9 +96,9 @@ def test_a_server_has_each_image_computed_on_one_thread(tmp_path: Path, monkeypa
         counts.append(options.intra_op_num_threads)
         raise StartError(Reason.MODEL_INVALID, "that was all")
 
-    monkeypatch.setattr(start, "load_classifier", load_and_end)
+    monkeypatch.setattr(serve, "load_classifier", load_and_end)
     settings = Settings(host="127.0.0.1", port=0)
-    assert start.serve_document(write_document(tmp_path), None, None, None, settings) == 1
+    assert serve.serve_document(write_document(tmp_path), None, None, None, settings) == 1
     assert counts == [1]
 
 

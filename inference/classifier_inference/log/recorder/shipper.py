@@ -126,7 +126,7 @@ class Shipper:
         if self.storage is None or not self.storage.ready or endpoint is None or self._measured_at >= due:
             return
         self._measured_at = time.monotonic()
-        self._fullness = judge_fullness(read_used_share(endpoint, self._s3.ca_file))
+        self._fullness = judge_fullness(read_used_share(endpoint, self._s3.trust))
         self.storage = self._fullness or WORKS
 
     def _ship(self, window: Window, owner: Owner) -> None:

@@ -14,7 +14,7 @@ from classifier_inference.log.open_log import TrackingSettings
 from classifier_inference.log.sinks.mlflow_client import MlflowClient
 from classifier_inference.log.sinks.sink_errors import Sink, SinkError
 from classifier_inference.report.sink_state import SinkReason
-from classifier_inference.stores.https import make_context
+from classifier_inference.stores.authorities import make_context
 
 if TYPE_CHECKING:
     from classifier_inference.log.sinks.artifact_store import ArtifactStore
@@ -60,13 +60,6 @@ class Tracker:
     def _context(self) -> ssl.SSLContext:
         return make_context(self.settings.ca_file)
 
-    @cached_property
-    def _authorities(self) -> str | None:
-        """A file that lies there until the server ends."""
-        from classifier_inference.record import bundle_authorities
-
-        return bundle_authorities(self.settings.ca_file)
-
     def _make_client(self, timeout: httpx2.Timeout, answer_seconds: float) -> MlflowClient:
         # What isn't waited for any longer must end soon too: there are few threads.
         return MlflowClient(self.settings.uri, timeout=timeout, verify=self._context, answer_seconds=answer_seconds)
@@ -81,6 +74,6 @@ class Tracker:
         from classifier_inference.log.sinks.s3_store import S3Store
 
         storage = self.settings.storage
-        s3 = S3Store(storage.endpoint, storage.region, self._authorities)
+        s3 = S3Store(storage.endpoint, storage.region, self.settings.ca_file)
         with closing(self._make_client(_WORK_TIMEOUT, WORK_SECONDS)) as mlflow:
             return work(mlflow, ArtifactStore(mlflow, s3))

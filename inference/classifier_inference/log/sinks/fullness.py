@@ -13,14 +13,13 @@ TIMEOUT_SECONDS = 2.0
 _CAPACITY = re.compile(r"^minio_cluster_capacity_usable_(free|total)_bytes(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 
 
-def read_used_share(endpoint: str, ca_file: str | None = None) -> float | None:
+def read_used_share(endpoint: str, trust: ssl.SSLContext | bool = True) -> float | None:
     """Return how much of a MinIO is used, from 0 to 1; None for a store that doesn't say.
 
-    `ca_file` holds all certificate authorities to trust; None means the usual ones.
+    `trust` knows the certificate authorities; True is the usual ones.
     """
     try:
-        verify = ssl.create_default_context(cafile=ca_file)
-        answer = httpx2.get(f"{endpoint.rstrip('/')}{METRICS}", timeout=TIMEOUT_SECONDS, verify=verify)
+        answer = httpx2.get(f"{endpoint.rstrip('/')}{METRICS}", timeout=TIMEOUT_SECONDS, verify=trust)
     except (httpx2.HTTPError, OSError):
         return None
     capacity = {name: float(value) for name, value in _CAPACITY.findall(answer.text)} if answer.is_success else {}

@@ -1,7 +1,9 @@
 """Puts objects into S3, and deletes them, by boto3, one attempt each: whoever ships tries again."""
 
-from collections.abc import Callable, Iterator
+import ssl
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,6 +11,7 @@ from urllib.parse import urlsplit
 from classifier_inference.log.sinks.sink_errors import RefusedError, Sink, SinkError
 from classifier_inference.report.sink_state import SinkReason
 from classifier_inference.stores import s3_client
+from classifier_inference.stores.authorities import bundle_authorities, make_context
 from classifier_inference.stores.s3_client import S3Error, Trouble
 
 READ_SECONDS = 60
@@ -30,12 +33,11 @@ class S3Store:
     Every method raises SinkError with the store's own message, or RefusedError where it refuses this object alone.
     """
 
-    def __init__(self, endpoint: str | None = None, region: str | None = None, ca_file: str | None = None) -> None:
-        """`ca_file`: all certificate authorities to trust; None for the usual ones."""
+    def __init__(self, endpoint: str | None = None, region: str | None = None, ca_file: Path | None = None) -> None:
+        """`ca_file`: certificate authorities to trust besides the usual ones."""
         self._endpoint = endpoint
-        self.ca_file = ca_file
-        self._connect: Callable[[], Any] = lambda: s3_client.make_client(endpoint, region, ca_file, READ_SECONDS)
-        self._made: Any = None
+        self._region = region
+        self._ca_file = ca_file
 
     def put(self, uri: str, content: bytes | Path) -> None:
         """Store an object at `s3://bucket/key`; one that was there is replaced."""
@@ -70,11 +72,15 @@ class S3Store:
         with self._explained():
             self._client.list_objects_v2(Bucket=bucket, MaxKeys=1)
 
-    @property
+    @cached_property
+    def trust(self) -> ssl.SSLContext:
+        """What else goes to this store trusts."""
+        return make_context(self._ca_file)
+
+    @cached_property
     def _client(self) -> Any:
         """The client, made when it is first needed: bad settings are then told as everything else."""
-        self._made = self._made or self._connect()
-        return self._made
+        return s3_client.make_client(self._endpoint, self._region, bundle_authorities(self._ca_file), READ_SECONDS)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from uuid import UUID
 
 import structlog
+from uuid_utils.compat import uuid7
 
-from classifier_inference.http.request_id import make_uuid7
 from classifier_inference.log.spool.counters import Counters, Counts
 from classifier_inference.log.spool.room import decide_budget, decide_limit, measure_disk
 from classifier_inference.log.spool.segment import Segment, Write
@@ -222,7 +222,7 @@ class Spool:
         with self._lock:
             self._used += 2 * BLOCK_BYTES
             self._written += 2 * BLOCK_BYTES
-        window = make_uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+        window = uuid7()
         return Segment(self.folder, window, time.monotonic() + self._window_seconds, self._write)
 
     def _is_over(self, segment: Segment) -> bool:

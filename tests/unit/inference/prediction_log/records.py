@@ -1,11 +1,10 @@
 """Records to log, and reading back what was."""
 
-import os
-import time
 import uuid
 from pathlib import Path
 
-from classifier_inference.http.request_id import make_uuid7
+from uuid_utils.compat import uuid7
+
 from classifier_inference.log.record import (
     Record,
     RecordedImage,
@@ -18,7 +17,7 @@ from classifier_inference.model.prediction import Prediction
 
 
 def new_id() -> uuid.UUID:
-    return make_uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+    return uuid7()
 
 
 def make_record(request_id: uuid.UUID, *, image: bool = False) -> Record:

@@ -1,7 +1,5 @@
 """`classifier record`: starts the recorder of one server's spool."""
 
-import ssl
-import tempfile
 from pathlib import Path
 
 from classifier_inference.engine.imports import leave_out
@@ -21,7 +19,7 @@ def record_document(
     from classifier_inference.log.runs.parquet import use_little_memory
     from classifier_inference.log.sinks.mlflow_client import MlflowClient
     from classifier_inference.log.sinks.s3_store import S3Store
-    from classifier_inference.stores.https import make_context
+    from classifier_inference.stores.authorities import make_context
 
     use_little_memory()
     try:
@@ -30,21 +28,9 @@ def record_document(
             raise StartError(Reason.SPEC_INVALID, "there is nothing to record to: spec.tracking names no uri")
         storage = classifier.spec.storage
         mlflow = MlflowClient(classifier.spec.tracking.uri, verify=make_context(ca_file))
-        s3 = S3Store(storage.endpoint, storage.region, bundle_authorities(ca_file))
+        s3 = S3Store(storage.endpoint, storage.region, ca_file)
     except StartError as error:
         write_termination(error.failure, termination_log)
         return 1
     Recorder(classifier, mlflow, s3, Place(spool, pod, namespace, termination_log)).run()
     return 0
-
-
-def bundle_authorities(ca_file: Path | None) -> str | None:
-    """Return one file of the usual certificate authorities and the given ones, as boto3 wants them; None for none."""
-    if ca_file is None:
-        return None
-    from botocore.httpsession import where
-
-    usual = Path(ssl.get_default_verify_paths().cafile or where())
-    with tempfile.NamedTemporaryFile(prefix="classifier-ca-", suffix=".pem", delete=False) as bundle:
-        bundle.write(usual.read_bytes() + b"\n" + ca_file.read_bytes())
-    return bundle.name

@@ -147,7 +147,7 @@ def _running_mlflow(folder: Path, port: int) -> Iterator[str]:
 def _running_recorder(classifier: Classifier, settings: Settings, folder: Path) -> Iterator[None]:
     document = folder / f"{settings.pod}.json"
     document.write_text(json.dumps(_render(classifier)))
-    command = [sys.executable, "-c", "from classifier_inference.cli import app; app()", "record", str(document)]
+    command = [sys.executable, "-c", "from classifier_inference.cli.main import app; app()", "record", str(document)]
     command += [f"--spool={settings.spool}", f"--pod={settings.pod}", f"--namespace={settings.namespace}"]
     command += [f"--ca-file={settings.ca_file}"] if settings.ca_file is not None else []
     child = _start(command, None, {"CLASSIFIER_LOG_LEVEL": "warning"})

@@ -9,7 +9,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from classifier_inference import __version__, model_commands
+from classifier_inference import __version__
+from classifier_inference.cli import model_commands
 from classifier_inference.engine.malloc import tame_malloc
 from classifier_inference.engine.quick_start import begin_start
 from classifier_inference.http.settings import Settings, parse_origins, parse_root_path
@@ -104,7 +105,7 @@ def serve(
     _end_on(signal.SIGTERM, signal.SIGINT, status=0)
     tame_malloc()
     begin_start()
-    from classifier_inference.start import serve_document
+    from classifier_inference.cli.serve import serve_document
 
     settings = Settings(
         host,
@@ -163,8 +164,8 @@ def record(
     ] = False,
 ) -> None:
     """Ship the predictions that a server spools to MLflow and S3, until it has ended."""
-    from classifier_inference.keep_running import keep_running
-    from classifier_inference.record import record_document
+    from classifier_inference.cli.keep_running import keep_running
+    from classifier_inference.cli.record import record_document
 
     def work() -> int:
         _configure_logs(log_level)
@@ -178,7 +179,7 @@ def ui(
     port: Annotated[int, typer.Option(envvar="CLASSIFIER_UI_PORT", help="Where MLflow's pages are.")] = 5000,
 ) -> None:
     """Show what `classifier serve` has logged on this machine, in MLflow's pages."""
-    from classifier_inference.local_log import run_ui
+    from classifier_inference.cli.local_log import run_ui
 
     raise typer.Exit(run_ui(port))
 
@@ -192,7 +193,7 @@ def classify(
     ] = "",
 ) -> None:
     """Ask a server what is on some images."""
-    from classifier_inference.client import classify_files
+    from classifier_inference.cli.classify import classify_files
 
     raise typer.Exit(classify_files(images, url, api_key))
 

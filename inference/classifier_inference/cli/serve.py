@@ -5,12 +5,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from classifier_inference.cli.local_log import logging_locally
 from classifier_inference.engine.quick_start import begin
 from classifier_inference.files import fetch
 from classifier_inference.files.document import read_document
 from classifier_inference.files.sources import Source, find_files, in_folder, on_this_machine
 from classifier_inference.http.settings import Settings
-from classifier_inference.local_log import logging_locally
 from classifier_inference.model.loaded_classifier import load_classifier
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination_log import write_termination

@@ -1,0 +1,1 @@
+"""The command `classifier`: what each word of it does, thinly."""
