@@ -19,8 +19,7 @@ OPERATING = (ROOT / "docs/operating.md").read_text()
 SERVER = (ROOT / "docs/server.md").read_text()
 MODELS = (ROOT / "docs/models.md").read_text()
 REASONS = {value for name, value in vars(reasons).items() if name.isupper() and isinstance(value, str)}
-COMMANDS = ("cli", "model_commands")
-CODE = "".join((ROOT / f"inference/classifier_inference/{name}.py").read_text() for name in COMMANDS)
+CODE = "".join(path.read_text() for path in sorted((ROOT / "inference/classifier_inference/cli").glob("*.py")))
 VARIABLES = sorted(set(re.findall(r'envvar="(\w+)"', CODE)))
 
 
