@@ -78,9 +78,9 @@ class Work:
             raise found
         return found
 
-    def classify(self, content: bytes) -> Answer:
+    def classify(self, image: ImageBytes) -> Answer:
         """Return the answer for an encoded image. Raises ProblemError."""
-        return self._explain(partial(self.loaded.classify, content))
+        return self._explain(partial(self.loaded.classify, image.sniffed))
 
     def classify_pixels(self, pixels: NDArray[np.uint8]) -> Answer:
         """Return the answer for an image's pixels, height x width x RGB. Raises ProblemError."""

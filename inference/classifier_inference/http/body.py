@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from python_multipart.exceptions import FormParserError
@@ -12,7 +13,7 @@ from classifier_inference.engine.memory import HeldBody
 from classifier_inference.http.json_body import parse_json
 from classifier_inference.http.problem import Kind, ProblemError
 from classifier_inference.http.v1.schemas import InferenceInput
-from classifier_inference.images.sniff import sniff_format
+from classifier_inference.images.sniff import EncodedImage, sniff
 from classifier_inference.spec.limits import Limits
 from classifier_inference.stores.named_images import SCHEMES
 
@@ -47,6 +48,11 @@ class ImageBytes:
     content: bytes
     name: str | None = None
     """As a form calls it."""
+
+    @cached_property
+    def sniffed(self) -> EncodedImage:
+        """The bytes with the format that the first of them name, looked for once."""
+        return sniff(self.content)
 
 
 @dataclass(frozen=True)
@@ -89,8 +95,9 @@ def parse_body(body: bytes, content_type: str, limits: Limits) -> ImageBytes | I
     """Return what the body holds. Raises ProblemError for what is none of the three forms."""
     if not body:
         raise ProblemError(Kind.EMPTY_BODY, "send an image's bytes, a multipart field `file`, or JSON with image_path")
-    if sniff_format(body) is not None:
-        return ImageBytes(body)
+    image = ImageBytes(body)
+    if image.sniffed.format is not None:
+        return image
     if _begins_like_json(body):
         return _parse_json(body, limits)
     delimiter = _BOUNDARY.match(body)

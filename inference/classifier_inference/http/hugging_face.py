@@ -94,7 +94,7 @@ def _respond(work: Work, body: bytes) -> Response:
     is_json = body.lstrip(b" \t\r\n").startswith(b"{")
     asked = parse_json(body, TaskInput) if is_json else TaskInput.model_construct(inputs=body)
     image = work.fetch(ImageBytes(asked.inputs))
-    answer = work.classify(image.content)
+    answer = work.classify(image)
     work.keep(answer, work.request_id, image)
     content = [{"label": label, "score": score} for label, score in _choose(work.loaded, answer, asked.parameters)]
     return Response(orjson.dumps(content), media_type="application/json")

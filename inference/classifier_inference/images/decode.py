@@ -11,7 +11,6 @@ import numpy as np
 import simplejpeg
 from PIL import ExifTags, Image, ImageColor, PngImagePlugin
 
-from classifier_inference.images import sniff
 from classifier_inference.images.effort import find_excess
 from classifier_inference.images.footprint import Header
 from classifier_inference.images.jpeg_header import JpegHeader, read_jpeg_header
@@ -67,9 +66,8 @@ class TooMuchDecodingError(ImageError):
     """An image that takes much more to decode than its size and its bytes tell."""
 
 
-def judge_format(content: bytes, limits: Limits) -> ImageFormat:
+def judge_format(found: ImageFormat | None, limits: Limits) -> ImageFormat:
     """Return the format that the first bytes name. Raises NotAnImageError, UnsupportedFormatError."""
-    found = sniff.sniff_format(content)
     if found is None:
         raise NotAnImageError("the bytes are not those of one")
     if found not in limits.formats:
@@ -86,22 +84,17 @@ def judge_effort(content: bytes, found: ImageFormat, limits: Limits) -> JpegHead
     return jpeg
 
 
-def open_image(content: bytes, found: ImageFormat, limits: Limits) -> Image.Image:
-    """Return the image with its header read, its pixels undecoded.
-
-    Raises BrokenImageError, TooManyPixelsError, TooMuchDecodingError.
-    """
+def open_image(content: bytes, found: ImageFormat) -> Image.Image:
+    """Return the image with its header read, its pixels undecoded. Raises BrokenImageError, TooMuchDecodingError."""
     try:
         if found in _PLUGINS:
             import_module(_PLUGINS[found])
-        image = Image.open(BytesIO(content), formats=[found])
+        return Image.open(BytesIO(content), formats=[found])
     except MemoryError:
         raise
     except Exception as error:  # Pillow's parsers raise whatever broken bytes lead them to
         _judge_text(error)
         raise BrokenImageError(f"the bytes start like a {found} image and are none") from error
-    judge_size(image.size, limits)
-    return image
 
 
 def _judge_text(error: Exception) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import ImageMode
 
-from classifier_inference.images.geometry import Part, Size, find_part, measure
+from classifier_inference.images.geometry import Geometry, Part, Size, find_part, measure
 from classifier_inference.images.resize import SUPPORTS
 from classifier_inference.spec.preprocessing import Preprocess
 
@@ -33,15 +33,19 @@ class Header:
     """Whether a JPEG comes in several scans: progressive, or a channel after the other."""
 
 
-def estimate_bytes(header: Header, preprocess: Preprocess) -> int:
+def estimate_bytes(header: Header, geometry: Geometry, preprocess: Preprocess) -> int:
     """Return the most bytes that decoding and resizing an image will take, of one that is not yet decoded.
 
-    The encoded bytes themselves are not counted, nor what the model takes.
+    `geometry` is what an image of the header's size is resized to. The encoded bytes themselves are not counted, nor
+    what the model takes.
     """
     width, height = header.size
     pixels = width * height * sum(_list_copies(header, preprocess))
-    sizes = [header.size, (height, width)] if preprocess.exif == "apply" else [header.size]
-    return pixels + max(_count_resizing(size, preprocess) for size in sizes)
+    resizing = _count_resizing(header.size, geometry, preprocess)
+    if preprocess.exif == "apply":
+        turned = height, width
+        resizing = max(resizing, _count_resizing(turned, measure(turned, preprocess.resize), preprocess))
+    return pixels + resizing
 
 
 def _list_copies(header: Header, preprocess: Preprocess) -> list[int]:
@@ -60,12 +64,11 @@ def _list_copies(header: Header, preprocess: Preprocess) -> list[int]:
     return copies
 
 
-def _count_resizing(size: Size, preprocess: Preprocess) -> int:
-    resized = measure(size, preprocess.resize).resized
-    part = find_part(measure(size, preprocess.resize), preprocess)
+def _count_resizing(size: Size, geometry: Geometry, preprocess: Preprocess) -> int:
+    part = find_part(geometry, preprocess)
     height, width = preprocess.output_size
     between = 4 * max(size[0] * part.height, size[1] * part.width)
-    return between + _count_weights(size, resized, part, preprocess.interpolation) + 3 * 4 * height * width
+    return between + _count_weights(size, geometry.resized, part, preprocess.interpolation) + 3 * 4 * height * width
 
 
 def _count_weights(size: Size, resized: Size, part: Part, interpolation: str) -> int:

@@ -25,9 +25,9 @@ from classifier_inference.images.decode import (
     read_header,
 )
 from classifier_inference.images.footprint import Header, estimate_bytes
-from classifier_inference.images.geometry import Size, find_part, measure
+from classifier_inference.images.geometry import Geometry, Size, find_part, measure
 from classifier_inference.images.resize import Pixels, arrange, resize_part
-from classifier_inference.images.sniff import read_webp_header
+from classifier_inference.images.sniff import EncodedImage, read_webp_header, sniff
 from classifier_inference.spec.limits import ImageFormat, Limits
 from classifier_inference.spec.preprocessing import Preprocess
 
@@ -53,33 +53,34 @@ def uncounted(size: int) -> AbstractContextManager[None]:
 
 def prepare_image(content: bytes, preprocess: Preprocess, limits: Limits) -> Pixels:
     """Return uint8 pixels, height x width x channels, in the channel order asked for. Raises ImageError."""
-    return decode_image(content, preprocess, limits)[0]
+    return decode_image(sniff(content), preprocess, limits)[0]
 
 
 def decode_image(
-    content: bytes, preprocess: Preprocess, limits: Limits, hold: Hold = uncounted
+    image: EncodedImage, preprocess: Preprocess, limits: Limits, hold: Hold = uncounted
 ) -> tuple[Pixels, Source]:
     """Return what prepare_image returns, and what it was made of.
 
     `hold` is told how many bytes that takes, before they are taken. Raises ImageError, and what `hold` raises.
     """
-    found = judge_format(content, limits)
+    content, found = image.content, judge_format(image.format, limits)
     with ExitStack() as held:
-        # Pillow sets up a WebP's canvases as soon as it opens one; of all others it reads the header alone.
-        webp = read_webp_header(content) if found == "webp" else None
-        if webp is not None:
-            judge_size(webp.size, limits)
-            _judge_stretch(webp.size, preprocess)
+        if found == "webp" and (webp := read_webp_header(content)) is not None:
+            # Pillow sets up a WebP's canvases as soon as it opens one; of all others it reads the header alone.
             header = Header("WEBP", "RGBA" if webp.alpha else "RGB", webp.size, transparent=webp.alpha)
-            held.enter_context(hold(estimate_bytes(header, preprocess)))
-        jpeg = judge_effort(content, found, limits)
-        opened = open_image(content, found, limits)
-        _judge_stretch(opened.size, preprocess)
-        if webp is None:
-            held.enter_context(hold(estimate_bytes(read_header(opened, jpeg), preprocess)))
+            held.enter_context(hold(estimate_bytes(header, _plan(webp.size, preprocess, limits), preprocess)))
+            opened = open_image(content, found)
+            geometry = _plan(opened.size, preprocess, limits)
+        else:
+            jpeg = judge_effort(content, found, limits)
+            opened = open_image(content, found)
+            geometry = _plan(opened.size, preprocess, limits)
+            held.enter_context(hold(estimate_bytes(read_header(opened, jpeg), geometry, preprocess)))
         held.enter_context(closing(opened))
-        source = Source(found, opened.size)
-        return _show(decode(opened, content, preprocess), preprocess), source
+        upright = decode(opened, content, preprocess)
+        if upright.size != opened.size:
+            geometry = measure(upright.size, preprocess.resize)
+        return _show(upright, geometry, preprocess), Source(found, opened.size)
 
 
 def fit_pixels(pixels: Pixels, preprocess: Preprocess, limits: Limits, hold: Hold = uncounted) -> Pixels:
@@ -88,10 +89,9 @@ def fit_pixels(pixels: Pixels, preprocess: Preprocess, limits: Limits, hold: Hol
     Raises TooManyPixelsError, and what `hold` raises.
     """
     image = Image.fromarray(pixels)
-    judge_size(image.size, limits)
-    _judge_stretch(image.size, preprocess)
-    with hold(estimate_bytes(Header("", image.mode, image.size), preprocess)):
-        return _show(image.convert("L") if preprocess.channels == "L" else image, preprocess)
+    geometry = _plan(image.size, preprocess, limits)
+    with hold(estimate_bytes(Header("", image.mode, image.size), geometry, preprocess)):
+        return _show(image.convert("L") if preprocess.channels == "L" else image, geometry, preprocess)
 
 
 def arrange_batch(pixels: Pixels, preprocess: Preprocess) -> NDArray[np.uint8]:
@@ -116,14 +116,17 @@ def normalise(pixels: Pixels, preprocess: Preprocess) -> NDArray[np.float32]:
     return values
 
 
-def _judge_stretch(size: Size, preprocess: Preprocess) -> None:
-    if max(measure(size, preprocess.resize).resized) > MOST_RESIZED_SIDE:
+def _plan(size: Size, preprocess: Preprocess, limits: Limits) -> Geometry:
+    """Return what an image of a size is resized to. Raises TooManyPixelsError where it is too large for that."""
+    judge_size(size, limits)
+    geometry = measure(size, preprocess.resize)
+    if max(geometry.resized) > MOST_RESIZED_SIDE:
         raise TooManyPixelsError(f"the image is {size[0]}x{size[1]}: too long and thin to be resized")
+    return geometry
 
 
-def _show(image: Image.Image, preprocess: Preprocess) -> Pixels:
+def _show(image: Image.Image, geometry: Geometry, preprocess: Preprocess) -> Pixels:
     """Return what the crop shows of the resized image, and of the background around it."""
-    geometry = measure(image.size, preprocess.resize)
     part, (height, width) = find_part(geometry, preprocess), preprocess.output_size
     if not part.width or not part.height:
         return _fill(height, width, preprocess)

@@ -15,8 +15,21 @@ _SIGNATURES: tuple[tuple[bytes, ImageFormat], ...] = (
 )
 
 
-def sniff_format(content: bytes) -> ImageFormat | None:
-    """Return the format that the first bytes name, or None for bytes that are no image."""
+@dataclass(frozen=True)
+class EncodedImage:
+    """An image as it was sent."""
+
+    content: bytes
+    format: ImageFormat | None
+    """What the first bytes name; None for bytes that are no image."""
+
+
+def sniff(content: bytes) -> EncodedImage:
+    """Return the bytes with the format that the first of them name."""
+    return EncodedImage(content, _find_format(content))
+
+
+def _find_format(content: bytes) -> ImageFormat | None:
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "webp"
     return next((found for signature, found in _SIGNATURES if content.startswith(signature)), None)

@@ -16,6 +16,7 @@ from classifier_inference.files.labels import read_labels
 from classifier_inference.files.sources import Files
 from classifier_inference.images.decode import ImageError
 from classifier_inference.images.preprocess import Hold, Source, decode_image, fit_pixels, uncounted
+from classifier_inference.images.sniff import EncodedImage, sniff
 from classifier_inference.model.onnx_model import Model, Values
 from classifier_inference.model.prediction import Prediction
 from classifier_inference.report.start_error import StartError
@@ -70,10 +71,10 @@ class LoadedClassifier:
         height, width = preprocess.output_size
         return (channels, height, width) if preprocess.layout == "NCHW" else (height, width, channels)
 
-    def classify(self, content: bytes, hold: Hold = uncounted) -> Answer:
+    def classify(self, image: EncodedImage, hold: Hold = uncounted) -> Answer:
         """Return the topK classes of an encoded image; `hold` is told of its memory. Raises what decode_image does."""
         started = time.perf_counter()
-        pixels, source = decode_image(content, self.spec.preprocess, self.spec.limits, hold)
+        pixels, source = decode_image(image, self.spec.preprocess, self.spec.limits, hold)
         return self._answer(pixels, source, started)
 
     def classify_pixels(self, pixels: NDArray[np.uint8], hold: Hold = uncounted) -> Answer:
@@ -159,7 +160,7 @@ def warm_up(loaded: LoadedClassifier) -> None:
     buffer = io.BytesIO()
     Image.effect_noise(size, 64).convert("RGB").save(buffer, kind)
     try:
-        loaded.classify(buffer.getvalue())
+        loaded.classify(sniff(buffer.getvalue()))
     except FloatingPointError as error:
         raise StartError(Reason.MODEL_INVALID, f"for an image of noise {error}") from None
 
@@ -169,7 +170,7 @@ def run_self_test(loaded: LoadedClassifier, number: int, test: SelfTest, path: P
     if test.label not in loaded.labels:
         raise _failed(number, f"no label is called {test.label!r}")
     try:
-        answer = loaded.classify(path.read_bytes())
+        answer = loaded.classify(sniff(path.read_bytes()))
     except (ImageError, FloatingPointError) as error:
         raise _failed(number, f"its image can't be classified: {error}") from None
     # Where several labels may hold at once, any of them may be tested.

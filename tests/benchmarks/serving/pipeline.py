@@ -11,6 +11,7 @@ from pathlib import Path
 
 from classifier_inference.files.document import read_document
 from classifier_inference.files.sources import find_files, on_this_machine
+from classifier_inference.images.sniff import sniff
 from classifier_inference.model.loaded_classifier import load_classifier
 
 
@@ -22,13 +23,13 @@ def main(document: str, *images: str) -> None:
     classifier = read_document(Path(document))
     loaded = load_classifier(classifier, find_files(classifier.spec, on_this_machine(None, refuse)), 1)
     contents = [Path(image).read_bytes() for image in images]
-    loaded.classify(contents[0])
+    loaded.classify(sniff(contents[0]))
     print(flush=True)
     for line in sys.stdin:
         times: list[float] = []
         began = before = time.perf_counter()
         while before < began + float(line):
-            loaded.classify(contents[len(times) % len(contents)])
+            loaded.classify(sniff(contents[len(times) % len(contents)]))
             now = time.perf_counter()
             times.append(now - before)
             before = now

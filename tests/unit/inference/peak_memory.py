@@ -9,10 +9,11 @@ import resource
 import sys
 from pathlib import Path
 
+from classifier_inference.images import geometry
 from classifier_inference.images.decode import judge_effort, open_image, read_header
 from classifier_inference.images.footprint import estimate_bytes
 from classifier_inference.images.preprocess import prepare_image
-from classifier_inference.images.sniff import sniff_format
+from classifier_inference.images.sniff import sniff
 from classifier_inference.spec.limits import Limits
 from classifier_inference.spec.preprocessing import Preprocess
 
@@ -42,10 +43,10 @@ def main(preprocess: Preprocess, paths: list[Path]) -> None:
     """Print a line an image."""
     for path in paths:
         content = path.read_bytes()
-        found = sniff_format(content)
+        found = sniff(content).format
         assert found is not None
-        header = read_header(open_image(content, found, LIMITS), judge_effort(content, found, LIMITS))
-        estimate = estimate_bytes(header, preprocess)
+        header = read_header(open_image(content, found), judge_effort(content, found, LIMITS))
+        estimate = estimate_bytes(header, geometry.measure(header.size, preprocess.resize), preprocess)
         sys.stdout.write(f"{measure(content, preprocess)} {estimate}\n")
 
 

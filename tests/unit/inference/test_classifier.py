@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
+from classifier_inference.images.sniff import sniff
 from classifier_inference.model.quiet_onnxruntime import onnxruntime
 from classifier_inference.model.scores import are_probabilities, softmax
 from classifier_inference.report.termination import Reason
@@ -17,7 +18,7 @@ from tests.unit.inference.loading import change_model, load, refuse
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_the_colour_is_found(tmp_path: Path, colour: str) -> None:
-    best = load(tmp_path).classify(make_image(COLOUR_CODES[colour])).predictions[0]
+    best = load(tmp_path).classify(sniff(make_image(COLOUR_CODES[colour]))).predictions[0]
     assert (best.label, best.class_id) == (colour, COLOURS.index(colour))
 
 
@@ -34,7 +35,7 @@ def test_the_colour_is_found(tmp_path: Path, colour: str) -> None:
     ids=["logits", "probabilities", "any size", "half", "half probabilities", "double"],
 )
 def test_confidences_are_the_softmax_of_logits_and_probabilities_as_they_are(tmp_path: Path, content: bytes) -> None:
-    predictions = load(tmp_path, content).classify(make_image("red")).predictions
+    predictions = load(tmp_path, content).classify(sniff(make_image("red"))).predictions
     wanted = softmax(np.array([10.0, 0.0, 0.0]))
     assert [found.confidence for found in predictions] == pytest.approx(wanted.tolist(), abs=1e-3)
 
@@ -42,12 +43,12 @@ def test_confidences_are_the_softmax_of_logits_and_probabilities_as_they_are(tmp
 def test_a_model_of_another_layout_is_given_it(tmp_path: Path) -> None:
     preprocess = {"resize": {"exact": [8, 8]}, "layout": "NHWC", "mean": [0, 0, 0], "std": [1, 1, 1]}
     loaded = load(tmp_path, build_model(layout="NHWC"), preprocess=preprocess)
-    assert loaded.classify(make_image("blue")).predictions[0].label == "blue"
+    assert loaded.classify(sniff(make_image("blue"))).predictions[0].label == "blue"
 
 
 def test_the_answer_has_top_k_classes_and_ties_in_their_order(tmp_path: Path) -> None:
-    assert [found.label for found in load(tmp_path).classify(make_image("black")).predictions] == COLOURS
-    assert len(load(tmp_path, topK=2).classify(make_image("black")).predictions) == 2
+    assert [found.label for found in load(tmp_path).classify(sniff(make_image("black"))).predictions] == COLOURS
+    assert len(load(tmp_path, topK=2).classify(sniff(make_image("black"))).predictions) == 2
 
 
 def test_a_digest_that_fits_is_taken_and_another_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from classifier_inference.images.effort import MOST_BLOCKS, MOST_CHUNKS, MOST_SEGMENTS, find_excess
 from classifier_inference.images.jpeg_header import read_jpeg_header
-from classifier_inference.images.sniff import sniff_format
+from classifier_inference.images.sniff import sniff
 from classifier_inference.spec.limits import Limits
 from tests.bombs import REFUSED, make_gif, make_png, make_scans, png_chunk
 from tests.tiny_model import encode, make_noise
@@ -19,7 +19,7 @@ LIMITS = Limits(pixels=PHOTO.width * PHOTO.height, formats=["jpeg", "png", "webp
 
 
 def judge(content: bytes, limits: Limits = LIMITS) -> str | None:
-    found = sniff_format(content)
+    found = sniff(content).format
     assert found is not None
     return find_excess(content, found, limits, read_jpeg_header(content) if found == "jpeg" else None)
 

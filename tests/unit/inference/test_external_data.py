@@ -17,6 +17,7 @@ from classifier_inference.files.digest import combine_digests, digest_model
 from classifier_inference.files.document import parse_document
 from classifier_inference.files.external_data import ExternalDataError, list_external_data
 from classifier_inference.files.sources import find_files, on_this_machine
+from classifier_inference.images.sniff import sniff
 from classifier_inference.model.loaded_classifier import LoadedClassifier, load_classifier
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
@@ -114,7 +115,7 @@ def load(folder: Path) -> LoadedClassifier:
 def test_a_model_with_files_beside_it_is_loaded_and_its_digest_is_of_all_of_them(tmp_path: Path, location: str) -> None:
     content, weights = write(tmp_path, location)
     loaded = load(tmp_path)
-    assert loaded.classify(make_image("red")).predictions[0].label == "red"
+    assert loaded.classify(sniff(make_image("red"))).predictions[0].label == "red"
     assert loaded.sha256 == digest_model(tmp_path / "model.onnx", tmp_path)
     lines = sorted([f"{sha256(content)} model.onnx\n", f"{sha256(weights)} {location}\n"])
     assert loaded.sha256 == sha256("".join(lines).encode())
@@ -172,7 +173,7 @@ def test_nothing_is_read_from_where_the_process_runs(tmp_path: Path, monkeypatch
     write(model)
     (elsewhere / "weights.bin").write_bytes(np.float32(-10).tobytes())
     monkeypatch.chdir(elsewhere)
-    assert load(model).classify(make_image("red")).predictions[0].label == "red"
+    assert load(model).classify(sniff(make_image("red"))).predictions[0].label == "red"
     (model / "weights.bin").unlink()
     with pytest.raises(StartError, match="there is no file"):
         load(model)

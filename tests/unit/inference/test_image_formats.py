@@ -14,6 +14,7 @@ from PIL import Image, ImageCms
 
 from classifier_inference.images.decode import BrokenImageError
 from classifier_inference.images.preprocess import decode_image, prepare_image
+from classifier_inference.images.sniff import sniff
 from classifier_inference.spec.limits import Limits
 from classifier_inference.spec.preprocessing import Preprocess, Resize
 from tests.bombs import png_chunk
@@ -117,7 +118,7 @@ def test_of_an_animation_the_first_frame_counts(kind: str, options: dict[str, ob
 def test_a_phones_jpeg_of_several_pictures_is_a_jpeg() -> None:
     content = save_all([PHOTO, PHOTO.rotate(90)], "MPO", quality=90)
     assert Image.open(io.BytesIO(content)).format == "MPO"
-    assert decode_image(content, UPRIGHT, Limits(formats=["jpeg"]))[1].format == "jpeg"
+    assert decode_image(sniff(content), UPRIGHT, Limits(formats=["jpeg"]))[1].format == "jpeg"
     np.testing.assert_array_equal(prepare(content), prepare(encode(PHOTO, "JPEG", quality=90)))
 
 

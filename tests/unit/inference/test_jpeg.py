@@ -8,7 +8,6 @@ import simplejpeg
 from PIL import Image, ImageFile
 
 from classifier_inference.images.decode import BrokenImageError, decode, open_image
-from classifier_inference.spec.limits import Limits
 from classifier_inference.spec.preprocessing import Preprocess
 from tests.tiny_model import encode, make_noise
 
@@ -18,8 +17,8 @@ SIZES = [(640, 427), (1, 1), (1, 17), (17, 1), (7, 9), (16, 16), (223, 223), (31
 
 def assert_pillows(content: bytes) -> Image.Image:
     """Compare with Pillow's decoder; return what the server's is."""
-    decoded = decode(open_image(content, "jpeg", Limits()), content, Preprocess())
-    with open_image(content, "jpeg", Limits()) as opened:
+    decoded = decode(open_image(content, "jpeg"), content, Preprocess())
+    with open_image(content, "jpeg") as opened:
         wanted = opened.convert("L" if decoded.mode == "L" else "RGB")
     np.testing.assert_array_equal(np.asarray(decoded)[..., :3], np.asarray(wanted)[..., :3])
     return decoded

@@ -8,6 +8,7 @@ import pytest
 from onnx import TensorProto
 from PIL import Image
 
+from classifier_inference.images.sniff import EncodedImage, sniff
 from classifier_inference.model.loaded_classifier import LoadedClassifier
 from classifier_inference.report.termination import Reason
 from tests.tiny_model import SIDE, encode
@@ -25,7 +26,7 @@ LOGITS = [10.0, 2.0, 0.0]
 
 def answer(loaded: LoadedClassifier) -> list[float]:
     """Return the model's own outputs for an orange image."""
-    outputs: list[float] = loaded.classify(encode(Image.new("RGB", (9, 7), ORANGE))).outputs.tolist()
+    outputs: list[float] = loaded.classify(sniff(encode(Image.new("RGB", (9, 7), ORANGE)))).outputs.tolist()
     return outputs
 
 
@@ -124,7 +125,7 @@ def test_every_label_over_the_threshold_is_answered_or_else_the_best(
     tmp_path: Path, after: Any, changes: dict[str, Any], wanted: list[str]
 ) -> None:
     loaded = load(tmp_path, build_varied(after=after), model=change_model(tmp_path, **changes), topK=1)
-    found = loaded.classify(encode(Image.new("RGB", (8, 8), ORANGE)))
+    found = loaded.classify(sniff(encode(Image.new("RGB", (8, 8), ORANGE))))
     assert [one.label for one in found.predictions] == wanted
     if after or changes["scores"] == "sigmoid":
         logits = np.array(LOGITS)
@@ -167,8 +168,8 @@ def test_an_encoded_image_is_classified_before_the_server_is_ready(
     seen: list[str] = []
     classify = LoadedClassifier.classify
 
-    def spy(loaded: LoadedClassifier, content: bytes) -> Any:
-        found = classify(loaded, content)
+    def spy(loaded: LoadedClassifier, image: EncodedImage) -> Any:
+        found = classify(loaded, image)
         seen.append(found.source.format)
         return found
 

@@ -84,6 +84,7 @@ from classifier_inference.engine.malloc import tame_malloc
 tame_malloc()
 from PIL import Image
 from classifier_inference.images.preprocess import decode_image
+from classifier_inference.images.sniff import sniff
 from classifier_inference.spec.limits import Limits
 from classifier_inference.spec.preprocessing import Preprocess
 from tests.tiny_model import encode
@@ -102,12 +103,12 @@ mode, kind, exif, options = sys.argv[1], sys.argv[2], sys.argv[3], eval(sys.argv
 limits = Limits(formats=["jpeg", "png", "webp", "tiff"])
 preprocess = Preprocess(exif=exif)
 colour = {"RGB": (9, 200, 30), "RGBA": (9, 200, 30, 99)}.get(mode, 0)
-decode_image(encode(Image.new(mode, (8, 8), colour), kind, **options), preprocess, limits)
+decode_image(sniff(encode(Image.new(mode, (8, 8), colour), kind, **options)), preprocess, limits)
 content = encode(Image.new(mode, (5000, 3000), colour), kind, **options)
 with open("/proc/self/clear_refs", "w") as refs:
     refs.write("5")
 before = read("VmRSS")
-decode_image(content, preprocess, limits, hold)
+decode_image(sniff(content), preprocess, limits, hold)
 print(held, read("VmHWM") - before, read("VmRSS") - before)
 """
 """Decodes an image of 15 million pixels; prints what it was said to take, what it took, and what stayed taken."""

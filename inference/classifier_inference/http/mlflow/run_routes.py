@@ -24,7 +24,7 @@ from classifier_inference.http.mlflow.run_schemas import (
 )
 from classifier_inference.http.problem import Kind, ProblemError, document_problems
 from classifier_inference.http.serving import Serving
-from classifier_inference.images.sniff import sniff_format
+from classifier_inference.images.sniff import sniff
 from classifier_inference.log.runs import lookup
 from classifier_inference.log.runs.lookup import Found, Waiting
 from classifier_inference.log.runs.single_run import Given, log_given
@@ -130,7 +130,7 @@ def _read_given(serving: Serving, loaded: LoadedClassifier, body: bytes, state: 
     image = asked.image if asked.image is not None else read_image(serving.image_root, asked.image_path or "", limit)
     if len(image) > limit:
         raise ProblemError(Kind.TOO_MANY_BYTES, f"an image may have at most {limit} bytes")
-    found = sniff_format(image)
+    found = sniff(image).format
     if found is None:
         raise ProblemError(Kind.NOT_AN_IMAGE, "the bytes are not those of one")
     return Given(

@@ -120,7 +120,7 @@ def _infer(
 
 
 def _classify(work: Work, image: ImageBytes) -> Answer:
-    return work.classify(work.fetch(image).content)
+    return work.classify(work.fetch(image))
 
 
 def _infer_pixels(work: Work, tensor: Declared, binary: memoryview | None) -> list[Answer]:

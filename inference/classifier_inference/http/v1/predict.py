@@ -105,7 +105,7 @@ def _respond(content_type: str, limits: Limits, work: Work, body: bytes) -> Resp
             content = {"results": _answer_several(work, images)}
         case asked:
             image = work.fetch(asked)
-            answer = work.classify(image.content)
+            answer = work.classify(image)
             work.keep(answer, work.request_id, image)
             content = _render_answer(work, answer, work.request_id)
     return Response(orjson.dumps(content), media_type="application/json")
@@ -129,7 +129,7 @@ def _answer_several(work: Work, images: list[ImageBytes | ImagePath]) -> list[di
 def _try(work: Work, asked: ImageBytes | ImagePath) -> tuple[Answer | ProblemError, ImageBytes | None]:
     try:
         image = work.fetch(asked)
-        return work.classify(image.content), image
+        return work.classify(image), image
     except ProblemError as problem:
         return problem, None
 
