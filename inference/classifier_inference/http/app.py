@@ -1,10 +1,10 @@
 """The application: the routers, and what holds for every request."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
@@ -13,21 +13,21 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 import classifier_inference
-from classifier_inference.http import hugging_face, page, probes
+from classifier_inference.http.api_keys import ApiKeys
 from classifier_inference.http.auth import AuthMiddleware, document_auth
 from classifier_inference.http.cors import allow_origins
 from classifier_inference.http.docs import add_docs
+from classifier_inference.http.exchange import find_exchange
 from classifier_inference.http.hugging_face import TaskInput
 from classifier_inference.http.methods import MethodsMiddleware, list_methods
-from classifier_inference.http.middleware import RequestMiddleware, RootPathMiddleware
-from classifier_inference.http.mlflow import run_routes
+from classifier_inference.http.middleware import FrontDesk, RequestMiddleware
 from classifier_inference.http.mlflow.run_schemas import PredictionLogRequest
-from classifier_inference.http.open_inference import model_routes
 from classifier_inference.http.open_inference.infer_schemas import InferRequest
+from classifier_inference.http.open_inference.model_routes import PREFIX as OPEN_INFERENCE_PATH
 from classifier_inference.http.problem import MEDIA_TYPE, Kind, ProblemError, render_problem
-from classifier_inference.http.serving import Serving
-from classifier_inference.http.shortcut import Shortcut
-from classifier_inference.http.v1 import predict
+from classifier_inference.http.root_path import RootPathMiddleware
+from classifier_inference.http.shortcut import Handler, Shortcut
+from classifier_inference.http.v1.predict import PREDICT_PATH
 from classifier_inference.http.v1.schemas import InferenceInput, Problem
 
 _KINDS = {404: Kind.NO_SUCH_ROUTE, 405: Kind.METHOD_NOT_ALLOWED}
@@ -36,41 +36,45 @@ _UNTYPED = (InferenceInput, InferRequest, PredictionLogRequest, Problem, TaskInp
 """Schemas that no route takes or returns by type."""
 
 
-def make_app(serving: Serving, root_path: str = "", cors: Sequence[str] = ()) -> ASGIApp:
-    """Return the ASGI application of one server."""
+def make_api(title: str, routers: Iterable[APIRouter], *, asks_for_keys: bool) -> FastAPI:
+    """Return the routes with their errors and their documentation."""
     api = FastAPI(
         title="Image classifier",
-        summary=f"Serves {serving.classifier.name}",
+        summary=f"Serves {title}",
         version=classifier_inference.__version__,
         docs_url=None,
         redoc_url=None,
         # Spans are ours: of what goes past FastAPI too, under the ids that the log has.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    handler = predict.make_predict(serving)
-    api.include_router(predict.make_router(serving, handler))
-    api.include_router(hugging_face.make_router(serving))
-    api.include_router(model_routes.make_router(serving))
-    api.include_router(run_routes.make_router(serving))
-    api.include_router(probes.make_router(serving))
-    api.include_router(page.make_router())
+    for router in routers:
+        api.include_router(router)
     add_docs(api)
     api.add_exception_handler(ProblemError, _answer_problem)
     api.add_exception_handler(HTTPException, _answer_http_exception)
     api.add_exception_handler(ClientDisconnect, _answer_nobody)
     api.add_exception_handler(Exception, _answer_failure)
-    _document(api, has_keys=serving.api_keys is not None)
-    methods = MethodsMiddleware(Shortcut(api, predict.PREDICT_PATH, handler), api.routes)
-    guarded = AuthMiddleware(methods, serving)
-    routed = RootPathMiddleware(guarded, api.router, root_path)
-    return RequestMiddleware(allow_origins(routed, cors), serving, root_path)
+    _document(api, has_keys=asks_for_keys)
+    return api
+
+
+def make_app(
+    api: FastAPI, predict: Handler, desk: FrontDesk, keys: ApiKeys | None, root_path: str, cors: Sequence[str]
+) -> ASGIApp:
+    """Return the application: the routes, and around them what holds for every request, outermost last."""
+    app: ASGIApp = MethodsMiddleware(Shortcut(api, PREDICT_PATH, predict), api.routes)
+    if keys is not None:
+        app = AuthMiddleware(app, keys, desk.metrics.refusals)
+    app = RootPathMiddleware(app, api.router, root_path)
+    return RequestMiddleware(allow_origins(app, cors), desk, root_path)
 
 
 def _answer(request: Request, problem: ProblemError) -> Response:
-    request.state.problem = problem
+    exchange = find_exchange(request.scope)
+    exchange.problem = problem
     path = request.scope["path"].removeprefix(request.scope["root_path"])
-    names_error = path == "/" or path.startswith(model_routes.PREFIX)
-    return render_problem(problem, request.state.request_id, names_error=names_error)
+    names_error = path == "/" or path.startswith(OPEN_INFERENCE_PATH)
+    return render_problem(problem, exchange.request_id, names_error=names_error)
 
 
 async def _answer_problem(request: Request, error: Exception) -> Response:
@@ -95,7 +99,7 @@ async def _answer_failure(request: Request, error: Exception) -> Response:
 
 async def _answer_nobody(request: Request, error: Exception) -> Response:
     """Return a response for form's sake: whoever asked has gone."""
-    request.state.abandoned = True
+    find_exchange(request.scope).abandoned = True
     return Response(status_code=499)
 
 

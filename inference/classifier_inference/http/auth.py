@@ -3,16 +3,17 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from starlette.requests import Request
+from prometheus_client import Counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from classifier_inference.http.api_keys import ApiKeys
+from classifier_inference.http.exchange import find_exchange
 from classifier_inference.http.methods import find_path
 from classifier_inference.http.probes import PROBE_PATHS
 from classifier_inference.http.problem import Kind, ProblemError, document_problems, render_problem
-from classifier_inference.http.serving import Serving
+from classifier_inference.http.v1.health import HEALTH_PATH
 
 API_KEY_HEADER = "X-API-Key"
-HEALTH_PATH = "/api/v1/health"
 OPEN_PATHS = PROBE_PATHS | {"/", "/docs", "/openapi.json", HEALTH_PATH}
 """GET and HEAD of these need no key: what the kubelet and Prometheus ask, pages that are the same on every server,
 and health, which then says little."""
@@ -28,19 +29,19 @@ _SCHEMES = {
 class AuthMiddleware:
     """Answers 401 where a request needs a key and brings none."""
 
-    def __init__(self, app: ASGIApp, serving: Serving) -> None:
+    def __init__(self, app: ASGIApp, keys: ApiKeys, refusals: Counter) -> None:
         self._app = app
-        self._serving = serving
+        self._keys = keys
+        self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request. What it is told is in the state as `has_key`."""
-        keys = self._serving.api_keys
-        if scope["type"] != "http" or keys is None:
+        """Handle one request, and note whether it brought a key."""
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        has_key = keys.opens(list_given(scope["headers"]))
-        scope["state"]["has_key"] = has_key
-        if has_key or is_open(scope["method"], find_path(scope)):
+        exchange = find_exchange(scope)
+        exchange.has_key = self._keys.opens(list_given(scope["headers"]))
+        if exchange.has_key or is_open(scope["method"], find_path(scope)):
             await self._app(scope, receive, send)
             return
         problem = ProblemError(
@@ -48,10 +49,9 @@ class AuthMiddleware:
             f"send an API key, as `Authorization: Bearer …` or `{API_KEY_HEADER}: …`",
             {"WWW-Authenticate": "Bearer"},
         )
-        request = Request(scope)
-        request.state.problem = problem
-        self._serving.metrics.refusals.labels(problem.kind.slug).inc()
-        answer = render_problem(problem, request.state.request_id, names_error=True)
+        exchange.problem = problem
+        self._refusals.labels(problem.kind.slug).inc()
+        answer = render_problem(problem, exchange.request_id, names_error=True)
         await answer(scope, receive, send)
 
 

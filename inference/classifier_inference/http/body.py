@@ -91,15 +91,18 @@ async def read_body(request: Request, limit_bytes: int, held: HeldBody) -> bytes
     return b"".join(chunks)
 
 
-def parse_body(body: bytes, content_type: str, limits: Limits) -> ImageBytes | ImagePath | Several:
-    """Return what the body holds. Raises ProblemError for what is none of the three forms."""
+def parse_named(body: bytes, limits: Limits) -> ImagePath | Several | None:
+    """Return the paths that a body of JSON names; None for a body that is no JSON. Raises ProblemError."""
+    return _parse_json(body, limits) if begins_like_json(body) else None
+
+
+def parse_sent(body: bytes, content_type: str, limits: Limits) -> ImageBytes | Several:
+    """Return the images that a body holds. Raises ProblemError for what is neither an image nor a form."""
     if not body:
         raise ProblemError(Kind.EMPTY_BODY, "send an image's bytes, a multipart field `file`, or JSON with image_path")
     image = ImageBytes(body)
     if image.sniffed.format is not None:
         return image
-    if _begins_like_json(body):
-        return _parse_json(body, limits)
     delimiter = _BOUNDARY.match(body)
     if delimiter is not None:
         return _parse_multipart(body, delimiter[1], limits)
@@ -108,19 +111,20 @@ def parse_body(body: bytes, content_type: str, limits: Limits) -> ImageBytes | I
     raise ProblemError(Kind.NOT_AN_IMAGE, "the bytes are not those of one")
 
 
-def list_addresses(body: bytes, limits: Limits) -> list[str]:
-    """Return the addresses among the paths that a body names. Raises ProblemError, as parse_body would."""
-    if not _begins_like_json(body) or b"://" not in body:
-        return []
-    match _parse_json(body, limits):
+def list_addresses(named: ImagePath | Several | None) -> list[str]:
+    """Return the addresses among the paths that a body names."""
+    match named:
         case ImagePath(path):
             paths = [path]
         case Several(images):
             paths = [image.path for image in images if isinstance(image, ImagePath)]
+        case None:
+            paths = []
     return [path for path in paths if is_address(path)]
 
 
-def _begins_like_json(body: bytes) -> bool:
+def begins_like_json(body: bytes) -> bool:
+    """Return whether a body is a JSON object, if it is anything."""
     # Not of an image: that would be a copy of it.
     return body[:1] in _BEFORE_JSON and body.lstrip(_BLANKS).startswith(b"{")
 

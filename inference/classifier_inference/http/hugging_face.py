@@ -3,6 +3,7 @@
 https://huggingface.co/docs/inference-providers/tasks/image-classification
 """
 
+from functools import partial
 from typing import Annotated, Any
 
 import orjson
@@ -10,12 +11,12 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from classifier_inference.http.answering import Work, answer_request
-from classifier_inference.http.body import ImageBytes, describe_images
+from classifier_inference.http.answering import Answering
+from classifier_inference.http.body import ImageBytes, begins_like_json, describe_images
 from classifier_inference.http.json_body import parse_json
 from classifier_inference.http.mlflow.run_schemas import EncodedBytes
 from classifier_inference.http.problem import Kind, document_problems
-from classifier_inference.http.serving import Serving
+from classifier_inference.http.work import Work
 from classifier_inference.model.loaded_classifier import Answer, LoadedClassifier, find_best
 from classifier_inference.model.scores import Function
 from classifier_inference.spec.limits import Limits
@@ -57,10 +58,9 @@ class LabelScore(BaseModel):
     score: float = Field(description="From 0 to 1, but with function_to_apply none.")
 
 
-def make_router(serving: Serving) -> APIRouter:
+def make_router(answering: Answering, limits: Limits) -> APIRouter:
     """Return the route."""
     router = APIRouter(tags=["Hugging Face"])
-    limits = serving.classifier.spec.limits
     bound = limits.bytes * 4 // 3 + JSON_OVERHEAD
 
     @router.post(
@@ -72,7 +72,8 @@ def make_router(serving: Serving) -> APIRouter:
     )
     async def classify(request: Request) -> Response:
         """Classify an image: its bytes as the body, or JSON with `inputs` in base64 and `parameters`."""
-        return await answer_request(serving, request, bound, _respond)
+        async with answering.take(request) as turn:
+            return await turn.work(partial(_respond, await turn.read_body(bound)))
 
     return router
 
@@ -90,10 +91,9 @@ def _describe_body(limits: Limits) -> dict[str, Any]:
     }
 
 
-def _respond(work: Work, body: bytes) -> Response:
-    is_json = body.lstrip(b" \t\r\n").startswith(b"{")
-    asked = parse_json(body, TaskInput) if is_json else TaskInput.model_construct(inputs=body)
-    image = work.fetch(ImageBytes(asked.inputs))
+def _respond(body: bytes, work: Work) -> Response:
+    asked = parse_json(body, TaskInput) if begins_like_json(body) else TaskInput.model_construct(inputs=body)
+    image = work.find(ImageBytes(asked.inputs))
     answer = work.classify(image)
     work.keep(answer, work.request_id, image)
     content = [{"label": label, "score": score} for label, score in _choose(work.loaded, answer, asked.parameters)]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 
 from classifier_inference.engine.pool import Place, Pool
 
@@ -37,9 +37,8 @@ class Client:
             self._on_leaving = None
 
 
-async def run_while_asked(pool: Pool, work: Callable[[], ResultT], place: Place, request: Request) -> ResultT:
+async def run_while_asked(pool: Pool, work: Callable[[], ResultT], place: Place, client: Client) -> ResultT:
     """Return what `work` returns. Raises ClientDisconnect where the client goes away before its turn has come."""
-    client: Client = request.scope["state"][STATE_KEY]
     if client.is_gone:
         raise ClientDisconnect
     working = pool.start(work, place)

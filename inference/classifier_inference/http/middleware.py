@@ -3,18 +3,28 @@
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
+from opentelemetry.trace import SpanContext
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from classifier_inference.http.bookkeeping import count_request, write_line
+from classifier_inference.http.exchange import Exchange, put_exchange
+from classifier_inference.http.leaving import STATE_KEY
+from classifier_inference.http.lifecycle import Lifecycle
 from classifier_inference.http.probes import PROBE_PATHS
 from classifier_inference.http.problem import Kind, ProblemError
 from classifier_inference.http.request_id import parse_client_id
-from classifier_inference.http.serving import Serving
-from classifier_inference.telemetry.trace_context import TraceContext, parse_traceparent
+from classifier_inference.telemetry.metrics import Metrics
+from classifier_inference.telemetry.trace_context import go_on, parse_traceparent, render_traceparent
+
+if TYPE_CHECKING:
+    from classifier_inference.http.request_spans import RequestSpans
 
 OWN_ID_HEADER = "X-Classifier-Request-Id"
 """The id that the server gave a request, where `X-Request-Id` echoes the client's own."""
@@ -28,30 +38,25 @@ LINGER_BYTES = 4 * 2**20
 _log = structlog.get_logger("request")
 
 
-class RootPathMiddleware:
-    """Takes the ingress's path prefix off; a path that names a route as it stands is left alone."""
+@dataclass(frozen=True)
+class FrontDesk:
+    """What every request is met with."""
 
-    def __init__(self, app: ASGIApp, router: Router, root_path: str) -> None:
-        self._app = app
-        self._router = router
-        self._root_path = root_path
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        if scope["type"] == "http" and self._root_path and not self._is_route(scope):
-            scope = {**scope, "root_path": self._root_path}
-        await self._app(scope, receive, send)
-
-    def _is_route(self, scope: Scope) -> bool:
-        return any(route.matches(scope)[0] is not Match.NONE for route in self._router.routes)
+    lifecycle: Lifecycle
+    metrics: Metrics
+    new_request_id: Callable[[], str]
+    spans: "RequestSpans | None"
+    """What exports spans; None where no endpoint is named for them."""
+    body_timeout: float
+    """How many seconds a body may stall."""
 
 
 class RequestMiddleware:
     """Gives each request an id, logs and counts it, answers what nobody caught, and closes what must be closed."""
 
-    def __init__(self, app: ASGIApp, serving: Serving, root_path: str) -> None:
+    def __init__(self, app: ASGIApp, desk: FrontDesk, root_path: str) -> None:
         self._app = app
-        self._serving = serving
+        self._desk = desk
         self._probe_paths = PROBE_PATHS | {root_path + path for path in PROBE_PATHS}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,30 +65,30 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         is_probe = scope["path"] in self._probe_paths
-        await _Exchange(self._app, self._serving, scope, receive, send, is_probe=is_probe).run()
+        await _Conversation(self._app, self._desk, scope, receive, send, is_probe=is_probe).run()
 
 
-class _Exchange:
+class _Conversation:
     """One request and its answer."""
 
     def __init__(
-        self, app: ASGIApp, serving: Serving, scope: Scope, receive: Receive, send: Send, *, is_probe: bool
+        self, app: ASGIApp, desk: FrontDesk, scope: Scope, receive: Receive, send: Send, *, is_probe: bool
     ) -> None:
         self._app = app
-        self._serving = serving
+        self._desk = desk
         self._scope = scope
         self._receive_message = receive
         self._send_message = send
-        self._request_id = serving.new_request_id()
-        self._state = scope.setdefault("state", {})
-        self._state["request_id"] = self._request_id
-        self._client_id = parse_client_id(scope["headers"])
-        self._state["client_request_id"] = self._client_id
-        given = parse_traceparent(scope["headers"])
         self._is_probe = is_probe
-        self._span = serving.spans.begin(given) if serving.spans is not None and not is_probe else None
-        self._trace = self._span.context if self._span is not None else _go_on(given)
-        self._state["trace"] = self._trace
+        given = parse_traceparent(scope["headers"])
+        self._span = desk.spans.begin(given) if desk.spans is not None and not is_probe else None
+        self._exchange = Exchange(
+            request_id=desk.new_request_id(),
+            client_request_id=parse_client_id(scope["headers"]),
+            client=scope["state"][STATE_KEY],
+            trace=self._span.own if self._span is not None else _go_on(given),
+        )
+        put_exchange(scope, self._exchange)
         self._status: int | None = None
         self._body_read = not _has_body(scope)
         self._stalls_at: float | None = None
@@ -94,24 +99,24 @@ class _Exchange:
         try:
             await self._answer()
         finally:
-            if self._state.get("is_prediction"):
-                self._count()
-            if self._span is not None and self._serving.spans is not None:
-                self._serving.spans.end(self._span, self._scope, self._status)
+            if self._exchange.is_prediction:
+                count_request(self._desk.metrics, self._exchange, self._status)
+            if self._span is not None and self._desk.spans is not None:
+                self._desk.spans.end(self._span, self._scope, self._exchange, self._status)
             if not self._is_probe:
-                self._write_line(time.perf_counter() - started)
+                write_line(self._scope, self._exchange, self._status, time.perf_counter() - started)
 
     async def _answer(self) -> None:
         try:
             await self._app(self._scope, self._receive, self._send)
         except Exception:  # noqa: BLE001 - answered by then, as far as it could be; Starlette hands it on to be logged
-            _log.exception("failed", request_id=self._request_id)
+            _log.exception("failed", request_id=self._exchange.request_id)
 
     async def _receive(self) -> Message:
         """Return what the application is sent. Raises ProblemError where a body stalls."""
         if self._body_read:
             return await self._receive_message()
-        limit, loop = self._serving.classifier.spec.limits.body_timeout, asyncio.get_running_loop()
+        limit, loop = self._desk.body_timeout, asyncio.get_running_loop()
         if self._stalls_at is None or self._owed_bytes <= 0:
             self._stalls_at, self._owed_bytes = loop.time() + limit, PROGRESS_BYTES
         try:
@@ -136,12 +141,13 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             headers = MutableHeaders(scope=message)
-            headers["X-Request-Id"] = self._client_id or self._request_id
-            if self._client_id is not None:
-                headers[OWN_ID_HEADER] = self._request_id
-            if self._trace is not None:
-                headers["traceparent"] = str(self._trace)
-            if self._serving.draining or not self._body_read:
+            exchange = self._exchange
+            headers["X-Request-Id"] = exchange.client_request_id or exchange.request_id
+            if exchange.client_request_id is not None:
+                headers[OWN_ID_HEADER] = exchange.request_id
+            if exchange.trace is not None:
+                headers["traceparent"] = render_traceparent(exchange.trace)
+            if self._desk.lifecycle.draining or not self._body_read:
                 headers["Connection"] = "close"
         elif not self._body_read and not message.get("more_body", False):
             await self._linger(message)
@@ -164,46 +170,10 @@ class _Exchange:
         while most > 0 and not self._body_read:
             most -= len((await self._receive_any()).get("body", b""))
 
-    def _count(self) -> None:
-        problem = self._state.get("problem")
-        if self._state.get("abandoned"):
-            outcome = "abandoned"
-        elif problem is None:
-            outcome = "answered" if self._status == 200 else "failed"
-        else:
-            outcome = "failed" if problem.kind is Kind.INTERNAL else "refused"
-        self._serving.metrics.requests.labels(outcome).inc()
-        if outcome == "refused":
-            self._serving.metrics.refusals.labels(problem.kind.slug).inc()
 
-    def _write_line(self, seconds: float) -> None:
-        problem, answers = self._state.get("problem"), self._state.get("answers", [])
-        fields: dict[str, object] = {}
-        if problem is not None:
-            fields = {"problem": problem.kind.slug, "detail": problem.detail}
-        elif len(answers) == 1:
-            best = answers[0].predictions[:1]
-            fields = {"label": best[0].label, "confidence": round(best[0].confidence, 4)} if best else {"label": None}
-        elif self._state.get("is_prediction"):
-            fields = {"images": len(answers)}
-        if self._client_id is not None:
-            fields["client_request_id"] = self._client_id
-        if self._trace is not None:
-            fields |= {"trace_id": self._trace.trace_id, "span_id": self._trace.span_id}
-        _log.info(
-            "request",
-            request_id=self._request_id,
-            method=self._scope["method"],
-            path=self._scope["path"],
-            status=self._status,
-            milliseconds=round(seconds * 1000, 1),
-            **fields,
-        )
-
-
-def _go_on(given: TraceContext | None) -> TraceContext | None:
+def _go_on(given: SpanContext | None) -> SpanContext | None:
     """Return the context of our span in the trace that the request belongs to, if it says so."""
-    return given.go_on(os.urandom(8)) if given is not None else None
+    return go_on(given, os.urandom(8)) if given is not None else None
 
 
 def _has_body(scope: Scope) -> bool:

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from classifier_inference.http.exchange import find_exchange
 from classifier_inference.http.methods import find_path
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -28,7 +29,7 @@ class Shortcut:
         self._handler = handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request; leaves in its state as `route` which one it took, None for none."""
+        """Handle one request; notes which route it took, None for none."""
         if scope["type"] != "http":
             await self._api(scope, receive, send)
             return
@@ -36,9 +37,9 @@ class Shortcut:
             try:
                 await self._api(scope, receive, send)
             finally:
-                scope["state"]["route"] = _read_route(scope)
+                find_exchange(scope).route = _read_route(scope)
             return
-        scope["state"]["route"] = self._path
+        find_exchange(scope).route = self._path
         request = Request(scope, receive, send)
         try:
             response = await self._handler(request)

@@ -15,19 +15,11 @@ from classifier_inference.log.spool.spool import Spool
 from classifier_inference.log.spool.ticket import SpooledImage, Ticket
 from classifier_inference.model.prediction import Prediction
 from classifier_inference.spec.tracking import PredictionLog
+from classifier_inference.telemetry.origin import Origin
 
 LONGEST_NAME = 255
 
 _SAMPLED_BITS = 32
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Whose predictions they are, in the log and in spans."""
-
-    classifier: str
-    namespace: str
-    pod: str
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from classifier_inference.log.logger import Origin, PredictionLogger
+from classifier_inference.log.logger import PredictionLogger
 from classifier_inference.log.runs.summary import name_experiment
 from classifier_inference.log.spool.spool import Spool, SpoolTakenError
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
 from classifier_inference.spec.classifier import Classifier
 from classifier_inference.spec.tracking import Storage
+from classifier_inference.telemetry.origin import Origin
 
 
 @dataclass(frozen=True)

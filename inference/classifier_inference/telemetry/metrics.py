@@ -94,6 +94,8 @@ class Metrics:
         )
         for outcome in ("answered", "refused", "failed", "abandoned"):
             self.requests.labels(outcome)
+        self.last_answer = 0.0
+        """When an image was answered last, in seconds since 1970; 0 before the first."""
         self._stages = {stage: self.duration.labels(stage) for stage in STAGES}
 
     def observe_seconds(self, **stages: float) -> None:

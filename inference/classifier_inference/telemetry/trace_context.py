@@ -1,41 +1,36 @@
 """W3C Trace Context: the `traceparent` that a request brings, and the one that goes on from here. No I/O."""
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, TraceFlags, get_current_span
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 HEADER = b"traceparent"
 
-_TRACEPARENT = re.compile(
-    rb"(?P<version>[0-9a-f]{2})-(?P<trace_id>[0-9a-f]{32})-(?P<span_id>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
-)
-_INVALID_VERSION = b"ff"
+_propagator = TraceContextTextMapPropagator()
 
 
-@dataclass(frozen=True)
-class TraceContext:
-    """Which trace something belongs to, and which span of it."""
-
-    trace_id: str
-    """32 hexadecimal digits."""
-    span_id: str
-    """16 hexadecimal digits."""
-    sampled: bool
-
-    def __str__(self) -> str:
-        return f"00-{self.trace_id}-{self.span_id}-{int(self.sampled):02x}"
-
-    def go_on(self, random: bytes) -> "TraceContext":
-        """Return the context of a span of ours in the trace, from 8 random bytes."""
-        return replace(self, span_id=random.hex())
-
-
-def parse_traceparent(headers: Iterable[tuple[bytes, bytes]]) -> TraceContext | None:
-    """Return what the header says, or None: there is none, or several, or it isn't valid (W3C Trace Context, 3.2)."""
+def parse_traceparent(headers: Iterable[tuple[bytes, bytes]]) -> SpanContext | None:
+    """Return the span that a request comes from, or None: no header says so, or several, or it isn't valid."""
     found = [value for name, value in headers if name == HEADER]
-    match = _TRACEPARENT.fullmatch(found[0]) if len(found) == 1 else None
-    if match is None or match["version"] == _INVALID_VERSION or (match["version"] == b"00" and match["more"]):
+    if len(found) != 1:
         return None
-    if not int(match["trace_id"], 16) or not int(match["span_id"], 16):
-        return None
-    return TraceContext(match["trace_id"].decode(), match["span_id"].decode(), bool(int(match["flags"], 16) & 1))
+    extracted = _propagator.extract({"traceparent": found[0].decode("latin-1")})
+    context = get_current_span(extracted).get_span_context()
+    return context if context != INVALID_SPAN_CONTEXT else None
+
+
+def go_on(given: SpanContext, random: bytes) -> SpanContext:
+    """Return the context of a span of ours in a trace, from 8 random bytes."""
+    return make_context(given.trace_id, int.from_bytes(random, "big"), sampled=given.trace_flags.sampled)
+
+
+def make_context(trace_id: int, span_id: int, *, sampled: bool) -> SpanContext:
+    """Return the context of a span of ours."""
+    flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
+    return SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags)
+
+
+def render_traceparent(context: SpanContext) -> str:
+    """Return the header that says which span something comes from."""
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags.sampled):02x}"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifier_inference.http.body import ImageBytes, ImagePath, Several, parse_body
+from classifier_inference.http.body import ImageBytes, ImagePath, Several, parse_named, parse_sent
 from classifier_inference.http.problem import Kind, ProblemError
 from classifier_inference.spec.limits import Limits
 from tests.tiny_model import make_image
@@ -14,6 +14,11 @@ from tests.tiny_model import make_image
 LIMITS = Limits(batch=3)
 IMAGE = make_image()
 TYPES = ["", "image/png", "application/json", "multipart/form-data; boundary=other", "text/plain", "nonsense"]
+
+
+def parse_body(body: bytes, content_type: str, limits: Limits) -> ImageBytes | ImagePath | Several:
+    named = parse_named(body, limits)
+    return named if named is not None else parse_sent(body, content_type, limits)
 
 
 def multipart(*parts: tuple[str, bytes], boundary: str = "xyz") -> bytes:

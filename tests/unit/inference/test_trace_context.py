@@ -2,7 +2,7 @@
 
 import pytest
 
-from classifier_inference.telemetry.trace_context import parse_traceparent
+from classifier_inference.telemetry.trace_context import go_on, parse_traceparent, render_traceparent
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
@@ -15,8 +15,8 @@ SPAN = "00f067aa0ba902b7"
 def test_a_trace_goes_on_with_a_span_of_ours(value: str, sampled: bool) -> None:
     given = parse_traceparent([(b"host", b"a"), (b"traceparent", value.encode())])
     assert given is not None
-    assert (given.trace_id, given.span_id, given.sampled) == (TRACE, SPAN, sampled)
-    assert str(given.go_on(b"12345678")) == f"00-{TRACE}-3132333435363738-0{int(sampled)}"
+    assert (given.trace_id, given.span_id, given.trace_flags.sampled) == (int(TRACE, 16), int(SPAN, 16), sampled)
+    assert render_traceparent(go_on(given, b"12345678")) == f"00-{TRACE}-3132333435363738-0{int(sampled)}"
 
 
 @pytest.mark.parametrize(

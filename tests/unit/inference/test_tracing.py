@@ -2,7 +2,7 @@
 
 import pytest
 
-from classifier_inference.http.tracing import is_wanted
+from classifier_inference.telemetry.span_export import is_wanted
 
 BASE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import State
 from starlette.responses import Response
 
-from classifier_inference.http.answering import admitted, read_image, require_loaded
-from classifier_inference.http.body import read_body
+from classifier_inference.http.admission import Admission
+from classifier_inference.http.body import read_body, too_many_bytes
+from classifier_inference.http.exchange import Exchange, find_exchange
+from classifier_inference.http.finding import Finder
 from classifier_inference.http.json_body import parse_json
+from classifier_inference.http.lifecycle import Lifecycle
 from classifier_inference.http.mlflow.run_schemas import (
     MLflowLogResponse,
     MLflowRunResponse,
@@ -23,7 +25,6 @@ from classifier_inference.http.mlflow.run_schemas import (
     RunArtifact,
 )
 from classifier_inference.http.problem import Kind, ProblemError, document_problems
-from classifier_inference.http.serving import Serving
 from classifier_inference.images.sniff import sniff
 from classifier_inference.log.runs import lookup
 from classifier_inference.log.runs.lookup import Found, Waiting
@@ -59,10 +60,11 @@ _BODY: dict[str, Any] = {
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
-def make_router(serving: Serving) -> APIRouter:
-    """Return the routes."""
+def make_router(
+    tracker: Tracker | None, lifecycle: Lifecycle, admission: Admission, finder: Finder, window_seconds: float
+) -> APIRouter:
+    """Return the routes; `tracker`: None where there is no tracking."""
     router = APIRouter(tags=["tracking"], prefix="/api/v1/mlflow")
-    tracker = Tracker(serving.tracking) if serving.tracking is not None else None
 
     @router.post(
         "/log-prediction",
@@ -74,12 +76,12 @@ def make_router(serving: Serving) -> APIRouter:
     async def log_prediction(request: Request) -> Response:
         """Make an MLflow run of one prediction, at once: its image, its text, its params, a metric a confidence."""
         asked = _require(tracker)
-        loaded = require_loaded(serving)
-        request_id = request.state.request_id
-        with admitted(serving) as (_, held):
+        loaded = lifecycle.require_loaded()
+        exchange = find_exchange(request.scope)
+        with admission.admit() as (_, held):
             # Base64 takes four bytes for three.
             body = await read_body(request, loaded.spec.limits.bytes * 4 // 3 + JSON_BYTES, held)
-            given = await run_in_threadpool(_read_given, serving, loaded, body, request.state)
+            given = await run_in_threadpool(_read_given, finder, loaded, body, exchange)
         run = await _ask(asked, given)
         return _render(
             MLflowLogResponse(
@@ -87,7 +89,7 @@ def make_router(serving: Serving) -> APIRouter:
                 experiment_id=run.experiment_id,
                 status="FINISHED",
                 artifact_uri=run.artifact_uri,
-                request_id=request_id,
+                request_id=exchange.request_id,
             )
         )
 
@@ -103,7 +105,7 @@ def make_router(serving: Serving) -> APIRouter:
         request_id = _parse_request_id(run_id)
         if request_id is None:
             return _render(await _find_run(asked, run_id))
-        return _render(await _find_request(asked, serving.classifier.spec.prediction_log.window, request_id))
+        return _render(await _find_request(asked, window_seconds, request_id))
 
     return router
 
@@ -123,19 +125,19 @@ def _parse_request_id(text: str) -> uuid.UUID | None:
     return found if found.version == 7 else None
 
 
-def _read_given(serving: Serving, loaded: LoadedClassifier, body: bytes, state: State) -> Given:
+def _read_given(finder: Finder, loaded: LoadedClassifier, body: bytes, exchange: Exchange) -> Given:
     """Return the prediction that a request holds, its image read. Raises ProblemError."""
     asked = parse_json(body, PredictionLogRequest)
     limit = loaded.spec.limits.bytes
-    image = asked.image if asked.image is not None else read_image(serving.image_root, asked.image_path or "", limit)
+    image = asked.image if asked.image is not None else finder.read(asked.image_path or "")
     if len(image) > limit:
-        raise ProblemError(Kind.TOO_MANY_BYTES, f"an image may have at most {limit} bytes")
+        raise too_many_bytes(limit)
     found = sniff(image).format
     if found is None:
         raise ProblemError(Kind.NOT_AN_IMAGE, "the bytes are not those of one")
     return Given(
-        request_id=state.request_id,
-        client_request_id=state.client_request_id,
+        request_id=exchange.request_id,
+        client_request_id=exchange.client_request_id,
         time=datetime.now(UTC),
         image=image,
         image_name=asked.artifact_name or PurePosixPath(asked.image_path or f"image.{found}").name,

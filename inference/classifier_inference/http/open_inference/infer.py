@@ -11,7 +11,6 @@ import orjson
 from numpy.typing import NDArray
 from starlette.responses import Response
 
-from classifier_inference.http.answering import Work
 from classifier_inference.http.body import ImageBytes, require_batch
 from classifier_inference.http.content_encoding import choose_coding, deflate, inflate
 from classifier_inference.http.json_body import parse_json
@@ -26,6 +25,7 @@ from classifier_inference.http.open_inference.tensor_codec import (
     split_body,
 )
 from classifier_inference.http.problem import Kind, ProblemError
+from classifier_inference.http.work import Work
 from classifier_inference.model.loaded_classifier import Answer
 from classifier_inference.model.onnx_model import Values
 
@@ -50,7 +50,7 @@ def bound_body(limit_bytes: int, batch: int) -> int:
     return limit_bytes * batch * 4 // 3 + JSON_OVERHEAD
 
 
-def respond(headers: Mapping[str, str], work: Work, body: bytes) -> Response:
+def respond(body: bytes, headers: Mapping[str, str], work: Work) -> Response:
     """Return the answer to a request. Raises ProblemError."""
     limits = work.loaded.spec.limits
     plain = inflate(body, headers.get("content-encoding", ""), limits.bytes + JSON_OVERHEAD)
@@ -70,7 +70,7 @@ def respond(headers: Mapping[str, str], work: Work, body: bytes) -> Response:
         answers, images = _infer(work, declared, part)
     except TensorError as error:
         raise ProblemError(Kind.INVALID_INPUT, str(error)) from None
-    ids = [work.request_id] if len(answers) == 1 else [work.serving.new_request_id() for _ in answers]
+    ids = [work.request_id] if len(answers) == 1 else [work.new_request_id() for _ in answers]
     for answer, image, request_id in zip(answers, images, ids, strict=True):
         work.keep(answer, request_id, image)
     return _render(work, request, ids, *_render_scores(work, answers, wanted), headers.get("accept-encoding", ""))
@@ -120,7 +120,7 @@ def _infer(
 
 
 def _classify(work: Work, image: ImageBytes) -> Answer:
-    return work.classify(work.fetch(image))
+    return work.classify(work.find(image))
 
 
 def _infer_pixels(work: Work, tensor: Declared, binary: memoryview | None) -> list[Answer]:

@@ -11,13 +11,16 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 import classifier_inference
-from classifier_inference.http.answering import answer_request, require_loaded
+from classifier_inference.http.answering import Answering
+from classifier_inference.http.lifecycle import Lifecycle
 from classifier_inference.http.open_inference import infer_schemas as schemas
 from classifier_inference.http.open_inference.infer import HEADER_LENGTH, bound_body, respond
 from classifier_inference.http.open_inference.infer_schemas import IMAGE, SCORES
 from classifier_inference.http.open_inference.statistics import describe_statistics
 from classifier_inference.http.problem import Kind, ProblemError, document_problems
-from classifier_inference.http.serving import Serving
+from classifier_inference.model.loaded_classifier import LoadedClassifier
+from classifier_inference.spec.classifier import Classifier
+from classifier_inference.telemetry.metrics import Metrics
 
 PREFIX = "/v2"
 PLATFORM = "onnxruntime_onnx"
@@ -54,7 +57,7 @@ _BODY: dict[str, Any] = {
 }
 
 
-def make_router(serving: Serving) -> APIRouter:
+def make_router(classifier: Classifier, lifecycle: Lifecycle, answering: Answering, metrics: Metrics) -> APIRouter:
     """Return the routes."""
     router = APIRouter(tags=["Open Inference Protocol"], prefix=PREFIX)
 
@@ -76,47 +79,49 @@ def make_router(serving: Serving) -> APIRouter:
     )
     async def ready() -> Response:
         """Say whether requests should be sent here."""
-        return _render({"ready": serving.is_ready}, 200 if serving.is_ready else 503)
+        return _render({"ready": lifecycle.is_ready}, 200 if lifecycle.is_ready else 503)
 
     async def require_model(name: str) -> None:
-        _require_model(serving, name, serving.classifier.spec.model.version)
+        _require_model(classifier, name, classifier.spec.model.version)
 
     async def require_version(name: str, version: str) -> None:
-        _require_model(serving, name, version)
+        _require_model(classifier, name, version)
 
-    of_model = _make_model_router(serving)
+    of_model = _make_model_router(classifier, lifecycle, answering, metrics)
     router.include_router(of_model, prefix="/models/{name}", dependencies=[Depends(require_model)])
     of_version = "/models/{name}/versions/{version}"
     router.include_router(of_model, prefix=of_version, dependencies=[Depends(require_version)])
     return router
 
 
-def _make_model_router(serving: Serving) -> APIRouter:
+def _make_model_router(
+    classifier: Classifier, lifecycle: Lifecycle, answering: Answering, metrics: Metrics
+) -> APIRouter:
     """Return the routes of a model, or of a version of it."""
     router = APIRouter()
-    limits = serving.classifier.spec.limits
+    limits = classifier.spec.limits
 
     @router.get("", response_model=schemas.ModelMetadata, responses=_document_lookup(Kind.NOT_READY))
     async def describe_model() -> Response:
         """Tell the model's tensors: encoded images in, a score a class out."""
-        return _render(_describe_model(serving))
+        return _render(_describe_model(classifier, lifecycle.require_loaded()))
 
     @router.get("/ready", response_model=schemas.ModelReady, responses=_document_lookup(Kind.NOT_READY))
     async def model_ready() -> Response:
         """Say whether the model answers."""
-        if not serving.is_ready:
+        if not lifecycle.is_ready:
             raise ProblemError(Kind.NOT_READY, "the model is being loaded, or the server ends")
-        return _render({"name": serving.classifier.name, "ready": True})
+        return _render({"name": classifier.name, "ready": True})
 
     @router.get("/config", response_model=schemas.ModelConfig, responses=_document_lookup(Kind.NOT_READY))
     async def describe_config() -> Response:
         """Tell what Triton's perf_analyzer asks for before it sends requests."""
-        return _render(_describe_config(serving))
+        return _render(_describe_config(classifier, lifecycle.require_loaded()))
 
     @router.get("/stats", response_model=schemas.Statistics, responses=_document_lookup())
     async def stats() -> Response:
         """Tell what the model did since the server started, by any protocol."""
-        return _render({"model_stats": [describe_statistics(serving)]})
+        return _render({"model_stats": [describe_statistics(classifier, metrics)]})
 
     @router.post(
         "/infer",
@@ -128,7 +133,8 @@ def _make_model_router(serving: Serving) -> APIRouter:
     async def infer(request: Request) -> Response:
         """Classify images: encoded ones, their pixels, or what the model itself takes."""
         bound = bound_body(limits.bytes, limits.batch)
-        return await answer_request(serving, request, bound, partial(respond, request.headers))
+        async with answering.take(request) as turn:
+            return await turn.work(partial(respond, await turn.read_body(bound), request.headers))
 
     return router
 
@@ -137,33 +143,31 @@ def _document_lookup(*kinds: Kind) -> dict[int | str, dict[str, object]]:
     return document_problems(Kind.NO_SUCH_MODEL, *kinds)
 
 
-def _require_model(serving: Serving, name: str, version: str) -> None:
+def _require_model(classifier: Classifier, name: str, version: str) -> None:
     """Raise ProblemError unless that model, of that version, is served."""
-    served = serving.classifier.name, serving.classifier.spec.model.version
+    served = classifier.name, classifier.spec.model.version
     if (name, version) != served:
         raise ProblemError(Kind.NO_SUCH_MODEL, f"served is {served[0]}, version {served[1]}")
 
 
-def _describe_model(serving: Serving) -> dict[str, object]:
-    classes = len(require_loaded(serving).labels)
+def _describe_model(classifier: Classifier, loaded: LoadedClassifier) -> dict[str, object]:
     return {
-        "name": serving.classifier.name,
-        "versions": [serving.classifier.spec.model.version],
+        "name": classifier.name,
+        "versions": [classifier.spec.model.version],
         "platform": PLATFORM,
         "inputs": [{"name": IMAGE, "datatype": "BYTES", "shape": [-1]}],
-        "outputs": [{"name": SCORES, "datatype": "FP32", "shape": [-1, classes]}],
+        "outputs": [{"name": SCORES, "datatype": "FP32", "shape": [-1, len(loaded.labels)]}],
     }
 
 
-def _describe_config(serving: Serving) -> dict[str, object]:
-    classes = len(require_loaded(serving).labels)
+def _describe_config(classifier: Classifier, loaded: LoadedClassifier) -> dict[str, object]:
     return {
-        "name": serving.classifier.name,
+        "name": classifier.name,
         "platform": PLATFORM,
         "backend": "onnxruntime",
-        "max_batch_size": serving.classifier.spec.limits.batch,
+        "max_batch_size": classifier.spec.limits.batch,
         "input": [{"name": IMAGE, "data_type": "TYPE_STRING", "dims": [1]}],
-        "output": [{"name": SCORES, "data_type": "TYPE_FP32", "dims": [classes]}],
+        "output": [{"name": SCORES, "data_type": "TYPE_FP32", "dims": [len(loaded.labels)]}],
     }
 
 

@@ -2,23 +2,24 @@
 
 import re
 
-from classifier_inference.http.serving import Serving
+from classifier_inference.spec.classifier import Classifier
+from classifier_inference.telemetry.metrics import Metrics
 
 
-def describe_statistics(serving: Serving) -> dict[str, object]:
+def describe_statistics(classifier: Classifier, metrics: Metrics) -> dict[str, object]:
     """Return a ModelStatistics' content, of what the metrics have counted."""
-    stages = _read_stages(serving)
+    stages = _read_stages(metrics)
     total, decode, infer = stages["total"], stages["decode"], stages["infer"]
     failed = sum(
         sample.value
-        for metric in serving.metrics.requests.collect()
+        for metric in metrics.requests.collect()
         for sample in metric.samples
         if sample.name.endswith("_total") and sample.labels["outcome"] in {"refused", "failed"}
     )
     return {
-        "name": serving.classifier.name,
-        "version": number_version(serving.classifier.spec.model.version),
-        "last_inference": round(serving.last_answer * 1000),
+        "name": classifier.name,
+        "version": number_version(classifier.spec.model.version),
+        "last_inference": round(metrics.last_answer * 1000),
         "inference_count": infer["count"],
         "execution_count": infer["count"],
         "inference_stats": {
@@ -49,10 +50,10 @@ def _find_rest(stages: dict[str, dict[str, int]]) -> int:
     return max(0, stages["total"]["ns"] - sum(stages[stage]["ns"] for stage in ("read", "queue", "decode", "infer")))
 
 
-def _read_stages(serving: Serving) -> dict[str, dict[str, int]]:
+def _read_stages(metrics: Metrics) -> dict[str, dict[str, int]]:
     """Return count and nanoseconds of each stage."""
     stages: dict[str, dict[str, int]] = {}
-    for metric in serving.metrics.duration.collect():
+    for metric in metrics.duration.collect():
         for sample in metric.samples:
             stage = stages.setdefault(sample.labels["stage"], {"count": 0, "ns": 0})
             if sample.name.endswith("_count"):

@@ -1,4 +1,4 @@
-"""Our own protocol: POST /api/v1/predict and GET /api/v1/health."""
+"""POST /api/v1/predict: an image, or several, in one of three forms."""
 
 from functools import partial
 from typing import Any
@@ -7,21 +7,20 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from classifier_inference.http.answering import Work, answer_request, to_milliseconds
-from classifier_inference.http.auth import HEALTH_PATH
+from classifier_inference.http.answering import Answering
 from classifier_inference.http.body import (
     ImageBytes,
     ImagePath,
     Several,
     describe_images,
     list_addresses,
-    parse_body,
+    parse_named,
+    parse_sent,
 )
 from classifier_inference.http.problem import Kind, ProblemError, describe_problem, document_problems
-from classifier_inference.http.serving import Serving
 from classifier_inference.http.shortcut import Handler
-from classifier_inference.http.v1.health import describe_health, describe_open_health
-from classifier_inference.http.v1.schemas import Health, InferenceResponse, InferenceResults, OpenHealth
+from classifier_inference.http.v1.schemas import InferenceResponse, InferenceResults
+from classifier_inference.http.work import Work, to_milliseconds
 from classifier_inference.model.loaded_classifier import Answer
 from classifier_inference.spec.limits import Limits
 
@@ -38,9 +37,8 @@ _BINARY = {"type": "string", "format": "binary"}
 _FILES = {"oneOf": [_BINARY, {"type": "array", "minItems": 1, "items": _BINARY}]}
 
 
-def make_predict(serving: Serving) -> Handler:
+def make_predict(answering: Answering, limits: Limits) -> Handler:
     """Return what answers POST /api/v1/predict."""
-    limits = serving.classifier.spec.limits
 
     async def predict(request: Request) -> Response:
         """Classify an image: its bytes as the body, a multipart field `file`, or JSON with `image_path`.
@@ -50,36 +48,25 @@ def make_predict(serving: Serving) -> Handler:
         """
         content_type = request.headers.get("content-type", "")
         bound = limits.bytes * (limits.batch if content_type.lower().startswith("multipart/") else 1)
-        return await answer_request(
-            serving, request, bound, partial(_respond, content_type, limits), partial(list_addresses, limits=limits)
-        )
+        async with answering.take(request) as turn:
+            body = await turn.read_body(bound)
+            named = parse_named(body, limits)
+            await turn.bring(list_addresses(named))
+            return await turn.work(partial(_respond, named, body, content_type))
 
     return predict
 
 
-def make_router(serving: Serving, predict: Handler) -> APIRouter:
-    """Return the routes."""
-    answers = Health | OpenHealth if serving.api_keys is not None else Health
+def make_router(predict: Handler, limits: Limits) -> APIRouter:
+    """Return the route."""
     router = APIRouter(tags=["v1"])
     router.post(
         PREDICT_PATH,
         response_model=InferenceResponse | InferenceResults,
         responses=document_problems(*_PROBLEMS),
-        openapi_extra=_describe_body(serving.classifier.spec.limits),
+        openapi_extra=_describe_body(limits),
         summary="Classify an image, or several",
     )(predict)
-
-    @router.get(HEALTH_PATH, response_model=answers, responses={503: {"model": answers, "description": "Loading"}})
-    def health(request: Request) -> Response:
-        """Tell how the server is doing; 503 only while it can't answer predictions.
-
-        Where API keys are asked for and none is brought, it tells its status and its stores' state alone.
-        """
-        status = 200 if serving.loaded else 503
-        full = getattr(request.state, "has_key", True)
-        content = (describe_health(serving) if full else describe_open_health(serving)).model_dump()
-        return Response(orjson.dumps(content), status, media_type="application/json")
-
     return router
 
 
@@ -99,12 +86,13 @@ def _describe_body(limits: Limits) -> dict[str, Any]:
     }
 
 
-def _respond(content_type: str, limits: Limits, work: Work, body: bytes) -> Response:
-    match parse_body(body, content_type, limits):
+def _respond(named: ImagePath | Several | None, body: bytes, content_type: str, work: Work) -> Response:
+    asked = named if named is not None else parse_sent(body, content_type, work.loaded.spec.limits)
+    match asked:
         case Several(images):
             content = {"results": _answer_several(work, images)}
-        case asked:
-            image = work.fetch(asked)
+        case ImageBytes() | ImagePath():
+            image = work.find(asked)
             answer = work.classify(image)
             work.keep(answer, work.request_id, image)
             content = _render_answer(work, answer, work.request_id)
@@ -113,7 +101,7 @@ def _respond(content_type: str, limits: Limits, work: Work, body: bytes) -> Resp
 
 def _answer_several(work: Work, images: list[ImageBytes | ImagePath]) -> list[dict[str, Any]]:
     """Return an answer or a problem for each, each with its index and a request id of its own."""
-    tried = [(work.serving.new_request_id(), *_try(work, asked)) for asked in images]
+    tried = [(work.new_request_id(), *_try(work, asked)) for asked in images]
     results = []
     # Only now that none can fail any more: what is logged was answered.
     for index, (request_id, outcome, image) in enumerate(tried):
@@ -128,7 +116,7 @@ def _answer_several(work: Work, images: list[ImageBytes | ImagePath]) -> list[di
 
 def _try(work: Work, asked: ImageBytes | ImagePath) -> tuple[Answer | ProblemError, ImageBytes | None]:
     try:
-        image = work.fetch(asked)
+        image = work.find(asked)
         return work.classify(image), image
     except ProblemError as problem:
         return problem, None

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from classifier_inference.log.logger import Origin
 from classifier_inference.log.runs.run_files import (
     INPUT_IMAGES,
     confidence_metrics,
@@ -25,6 +24,7 @@ from classifier_inference.log.runs.summary import (
 from classifier_inference.log.sinks.mlflow_client import MlflowClient
 from classifier_inference.log.sinks.mlflow_data import FAILED, Run, to_ms
 from classifier_inference.log.sinks.sink_errors import SinkError
+from classifier_inference.telemetry.origin import Origin
 
 if TYPE_CHECKING:
     from classifier_inference.log.sinks.artifact_store import ArtifactStore

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from classifier_inference.log.logger import Origin
+from classifier_inference.telemetry.origin import Origin
 
 if TYPE_CHECKING:
-    from classifier_inference.http.spans import Spans
+    from classifier_inference.telemetry.spans import Spans
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -34,7 +34,7 @@ def open_spans(environment: Mapping[str, str], origin: Origin) -> "Spans | None"
         _log.warning("spans are not exported: another protocol is asked for", asked=protocol, spoken=_SPOKEN)
         return None
     try:
-        from classifier_inference.http.spans import Spans
+        from classifier_inference.telemetry.spans import Spans
 
         return Spans(origin)
     except ImportError as error:
