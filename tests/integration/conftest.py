@@ -1,28 +1,42 @@
-"""A real MinIO and a real MLflow, started once: tests keep apart by buckets' folders and by names of their own."""
+"""A real MinIO and a real MLflow, started once for all tests: they keep apart by names of their own."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.prediction_log.stores import Store, start_minio, start_mlflow
+from tests.integration.prediction_log.stores import (
+    MINIO_HEALTH,
+    MLFLOW_HEALTH,
+    Store,
+    share,
+    start_minio,
+    start_mlflow,
+)
 
 
 @pytest.fixture(scope="session")
-def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    store = start_minio(tmp_path_factory.mktemp("minio"))
-    yield store
-    store.stop()
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of this run, where several processes share it."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(scope="session")
-def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def minio(run_folder: Path) -> Iterator[Store]:
+    folder = run_folder / "minio"
+    with share(folder, MINIO_HEALTH, lambda users: start_minio(folder, users)) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def mlflow_folder(run_folder: Path) -> Path:
     """Where MLflow keeps its database."""
-    return tmp_path_factory.mktemp("mlflow")
+    return run_folder / "mlflow"
 
 
 @pytest.fixture(scope="session")
 def mlflow(mlflow_folder: Path, minio: Store) -> Iterator[Store]:
-    store = start_mlflow(mlflow_folder, minio.url)
-    yield store
-    store.stop()
+    with share(mlflow_folder, MLFLOW_HEALTH, lambda users: start_mlflow(mlflow_folder, minio.url, users)) as store:
+        yield store
