@@ -15,6 +15,35 @@ from tests.integration.prediction_log.stores import (
     start_mlflow,
 )
 
+LONGEST_FIRST = (
+    "test_local.py",
+    "test_make_run.py",
+    "test_recorder_failures.py",
+    "test_registry.py",
+    "test_fetch.py",
+    "test_push.py",
+    "test_routes.py",
+    "test_addresses.py",
+    "test_stalls.py",
+    "test_documented.py",
+    "test_s3.py",
+    "test_lifecycle.py",
+    "test_spans.py",
+    "test_exported.py",
+    "test_authorities.py",
+    "test_spooling.py",
+    "test_recorder.py",
+    "test_draining.py",
+    "test_page.py",
+)
+"""Files by the time that they take, as `--durations` tells it; all others take less. So no process waits for one at the
+end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
 
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
