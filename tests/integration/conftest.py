@@ -1,6 +1,8 @@
 """A real MinIO and a real MLflow, started once for all tests: they keep apart by names of their own."""
 
+import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,10 +19,10 @@ from tests.integration.prediction_log.stores import (
 
 LONGEST_FIRST = (
     "test_local.py",
-    "test_make_run.py",
     "test_recorder_failures.py",
     "test_registry.py",
     "test_fetch.py",
+    "test_make_run.py",
     "test_push.py",
     "test_routes.py",
     "test_addresses.py",
@@ -50,6 +52,17 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of this run, where several processes share it."""
     folder = tmp_path_factory.getbasetemp()
     return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="module")
+def usual_port() -> Iterator[None]:
+    """Keep others on this machine from starting an MLflow on the first free port from its usual one on, for a while.
+
+    Two that look for one at the same time find the same.
+    """
+    with (Path(tempfile.gettempdir()) / f"mlflow-port-{os.getuid()}").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from tests.integration.prediction_log.stores import wait_until
 from tests.integration.server.process import COMMAND, WAIT_SECONDS, Command, Server, free_port
 from tests.tiny_model import make_image, write_document
 
-pytestmark = pytest.mark.xdist_group("MLflow's usual port")
+pytestmark = pytest.mark.usefixtures("usual_port")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.integration.prediction_log.stores import START_SECONDS, wait_until
 ROOT = Path(__file__).parents[3]
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*use of forkpty.*:DeprecationWarning"),
-    pytest.mark.xdist_group("MLflow's usual port"),
+    pytest.mark.usefixtures("usual_port"),
 ]
 
 # The shell stands for the user's: it sees make's status, and reads from the terminal afterwards.

@@ -17,7 +17,7 @@ from tests.tiny_model import make_image
 
 PREDICT = "/api/v1/predict"
 BLUE = make_image("blue")
-SLOW_IMAGE = make_image("red", (6000, 6000))
+SLOW_IMAGE = make_image("red", (4000, 4000))
 PATIENT = {"bodyTimeout": "10m"}
 """However busy this machine is, half a request is waited for."""
 
