@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml uv.lock inference/classifier_inference/images/resample.c
 UV := $(BIN)/uv sync --quiet --locked --inexact --extra server --extra cpu --extra otel --extra tracking --extra models
-PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -31,11 +31,14 @@ check: $(VENV)/.developing ## Check style, types, layers, the chart and the gene
 	$(BIN)/python -m tools.generate --check
 	$(BIN)/python -m pytest -q tests/unit/chart
 
+unit: WORKERS ?= 2
 unit: $(VENV)/.developing ## Run the unit tests (the chart's belong to check)
-	$(BIN)/python -m pytest $(PARALLEL) tests/unit --ignore tests/unit/chart
+	$(PYTEST) tests/unit --ignore tests/unit/chart
 
+# One more than cores: these wait, too.
+integration: WORKERS ?= 3
 integration: $(VENV)/.developing ## Run the tests against real servers on this machine
-	$(BIN)/python -m pytest $(PARALLEL) tests/integration
+	$(PYTEST) tests/integration
 
 e2e: $(VENV)/.developing ## Run the end-to-end tests on a kind cluster of their own (Docker, kind, kubectl, helm)
 	@$(BIN)/python -m tools.end_to_end e2e

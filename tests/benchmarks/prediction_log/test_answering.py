@@ -22,12 +22,12 @@ import pytest
 from rich.console import Console
 
 from models.sample import SHA256, ensure_built
-from tests.integration.conftest import minio, mlflow, mlflow_folder
+from tests.integration.conftest import minio, mlflow, mlflow_folder, run_folder
 from tests.integration.prediction_log.conftest import Recording, recording
 from tests.integration.prediction_log.stores import wait_until
 from tests.integration.server.process import Server
 
-__all__ = ["minio", "mlflow", "mlflow_folder", "recording"]
+__all__ = ["minio", "mlflow", "mlflow_folder", "recording", "run_folder"]
 
 ROUNDS = 5
 SECONDS = 20.0

@@ -3,11 +3,11 @@
 import time
 from pathlib import Path
 
-from tests.integration.conftest import minio, mlflow, mlflow_folder
+from tests.integration.conftest import minio, mlflow, mlflow_folder, run_folder
 from tests.integration.prediction_log.conftest import Recording, recording
 from tests.integration.prediction_log.windows import write_window
 
-__all__ = ["minio", "mlflow", "mlflow_folder", "recording"]
+__all__ = ["minio", "mlflow", "mlflow_folder", "recording", "run_folder"]
 
 ROUNDS = 10
 WINDOWS_A_ROUND = 100

@@ -17,11 +17,11 @@ from classifier_inference.log.record import render_record
 from classifier_inference.log.spool.spool import Spool
 from classifier_inference.log.spool.ticket import SpooledImage
 from classifier_inference.log.spool.windows import list_sealed
-from tests.integration.conftest import minio, mlflow, mlflow_folder
+from tests.integration.conftest import minio, mlflow, mlflow_folder, run_folder
 from tests.integration.prediction_log.conftest import Recording, recording
 from tests.integration.prediction_log.windows import make_record
 
-__all__ = ["minio", "mlflow", "mlflow_folder", "recording"]
+__all__ = ["minio", "mlflow", "mlflow_folder", "recording", "run_folder"]
 
 PER_SECOND = 200
 SECONDS = 60

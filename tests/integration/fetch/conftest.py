@@ -1,10 +1,9 @@
 """Models put into MinIO and MLflow, and `classifier fetch` run on what names them."""
 
 import io
-import itertools
 import json
 import subprocess
-import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,9 @@ import httpx2
 import pytest
 
 from classifier_inference.report.termination import Failure, parse_termination
-from tests.integration.prediction_log.stores import BUCKET, Gate, Store, credentials, s3_client
-from tests.integration.server.process import COMMAND, Command
+from tests.integration.prediction_log.stores import BUCKET, Gate, Store, credentials, make_name, s3_client
+from tests.integration.server.process import COMMAND, WAIT_SECONDS, Command
 from tests.tiny_model import COLOURS, build_document, build_external_model, build_model
-
-_numbers = itertools.count()
 
 
 class Bucket:
@@ -24,7 +21,7 @@ class Bucket:
 
     def __init__(self, store: Store) -> None:
         self.endpoint = store.url
-        self.prefix = f"models-{next(_numbers)}"
+        self.prefix = make_name("models")
         self._client = s3_client(store.url)
 
     def put(self, path: str, content: bytes) -> str:
@@ -42,11 +39,11 @@ class Registry:
 
     def __init__(self, store: Store, bucket: Bucket) -> None:
         self.url = store.url
-        self.name = f"photos-{next(_numbers)}"
+        self.name = make_name("photos")
         self._bucket = bucket
 
     def ask(self, path: str, **content: Any) -> dict[str, Any]:
-        response = httpx2.post(f"{self.url}/api/2.0/mlflow/{path}", json=content)
+        response = httpx2.post(f"{self.url}/api/2.0/mlflow/{path}", json=content, timeout=WAIT_SECONDS)
         assert response.is_success, response.text
         return dict(response.json())
 
@@ -65,7 +62,8 @@ class Registry:
     def register_source(self, source: str) -> str:
         """Return the address of a version whose files are said to lie there."""
         asked = {"name": self.name}
-        if httpx2.get(f"{self.url}/api/2.0/mlflow/registered-models/get", params=asked).status_code == 404:
+        found = httpx2.get(f"{self.url}/api/2.0/mlflow/registered-models/get", params=asked, timeout=WAIT_SECONDS)
+        if found.status_code == 404:
             self.ask("registered-models/create", **asked)
         version = self.ask("model-versions/create", source=source, **asked)["model_version"]["version"]
         return f"models:/{self.name}/{version}"
@@ -107,7 +105,9 @@ class Tool:
         self.document.write_text(json.dumps(build_document(self.to, model=model, **kept)))
         return self.document
 
-    def run(self, *arguments: str | Path, retry_seconds: float = 20) -> tuple[int, Any]:
+    def run(
+        self, *arguments: str | Path, retry_seconds: float = 60, meanwhile: Callable[[Command], object] = lambda _: None
+    ) -> tuple[int, Any]:
         """Return the exit status of a command and the note in its termination log."""
         self._log.write_text("")
         environment = {
@@ -117,14 +117,23 @@ class Tool:
             **self.environment,
         }
         command = Command(*arguments, **environment)
+        meanwhile(command)
         status = command.end()
         self.text = command.text
         assert "Traceback" not in self.text
         return status, parse_termination(self._log.read_text())
 
-    def fetch(self, uri: str, *, retry_seconds: float = 20, **changes: Any) -> tuple[int, Any]:
+    def fetch(
+        self,
+        uri: str,
+        *,
+        retry_seconds: float = 60,
+        meanwhile: Callable[[Command], object] = lambda _: None,
+        **changes: Any,
+    ) -> tuple[int, Any]:
         """Run `classifier fetch` on a document whose model has the address."""
-        return self.run("fetch", self.write(uri, **changes), f"--to={self.to}", retry_seconds=retry_seconds)
+        arguments = ("fetch", self.write(uri, **changes), f"--to={self.to}")
+        return self.run(*arguments, retry_seconds=retry_seconds, meanwhile=meanwhile)
 
     def refuse(self, uri: str, reason: str, *messages: str, **changes: Any) -> None:
         """Fetch; it must fail for the reason, with the messages, and leave no half file behind."""
@@ -134,13 +143,14 @@ class Tool:
 
     def expect_retries(self, uri: str, gate: Gate, message: str) -> None:
         """Fetch through a gate that is shut: it must be tried until the gate opens, and given up where it does not."""
+
+        def open_gate(command: Command) -> None:
+            command.wait_for("retrying")
+            gate.open()
+
         gate.shut()
-        back = threading.Timer(3, gate.open)
-        back.start()
-        assert self.fetch(uri)[0] == 0
-        assert "retrying" in self.text
+        assert self.fetch(uri, meanwhile=open_gate)[0] == 0
         gate.shut()
-        back.join()
         self.refuse(uri, "ModelUnreachable", message, retry_seconds=1.5)
 
     def expect(self, status: int, note: Any, reason: str, *messages: str) -> None:
@@ -174,11 +184,15 @@ def model(request: pytest.FixtureRequest) -> dict[str, bytes]:
     return {"model.onnx": content, "deep/weights.bin": weights}
 
 
-def digest(folder: Path, files: dict[str, bytes]) -> str:
-    """What `classifier digest` says of a model's files."""
+def write_files(folder: Path, files: dict[str, bytes]) -> None:
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
+
+
+def digest(folder: Path, files: dict[str, bytes]) -> str:
+    """What `classifier digest` says of a model's files."""
+    write_files(folder, files)
     command = [COMMAND, "digest", str(folder / "model.onnx")]
     printed = subprocess.run(command, check=True, capture_output=True, text=True)
     return printed.stdout.strip()

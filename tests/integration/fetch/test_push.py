@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.fetch.conftest import Bucket, Registry, Tool, digest
+from tests.integration.fetch.conftest import Bucket, Registry, Tool, digest, write_files
 from tests.integration.prediction_log.stores import BUCKET, credentials
 from tests.integration.server.process import COMMAND
 from tests.tiny_model import COLOURS
@@ -19,7 +19,7 @@ from tests.tiny_model import COLOURS
 def folder(tmp_path: Path, model: dict[str, bytes]) -> Path:
     """A folder that a model and its labels lie in."""
     folder = tmp_path / "own"
-    digest(folder, model)
+    write_files(folder, model)
     (folder / "labels.txt").write_text("\n".join(COLOURS))
     return folder
 
@@ -94,6 +94,7 @@ def load_with_mlflow(tool: Tool, uri: str) -> None:
     assert loaded.stdout.strip() == "[[10.0, 10.0, 10.0]]"
 
 
+@pytest.mark.parametrize("model", ["in one file"], indirect=True)
 @pytest.mark.parametrize(
     ("to", "environment", "message"),
     [

@@ -8,12 +8,12 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 
 from tests.browser import find_chromium
 from tests.integration.server.conftest import start  # noqa: F401 - a fixture
-from tests.integration.server.process import Server
+from tests.integration.server.process import WAIT_SECONDS, Server
 from tests.tiny_model import write_document
 
 OpenPage = Callable[..., Page]
 
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=WAIT_SECONDS * 1000)
 """Milliseconds: machines that run tests may do much else."""
 
 

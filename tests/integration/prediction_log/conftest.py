@@ -1,6 +1,5 @@
 """Recorders that ship to MLflow and MinIO."""
 
-import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from tests.integration.prediction_log.stores import (
     Store,
     collect_garbage,
     credentials,
+    make_name,
     s3_client,
     show_certificates,
     wait_until,
@@ -25,15 +25,13 @@ from tests.integration.prediction_log.stores import (
 from tests.integration.server.process import Command
 from tests.tiny_model import build_document
 
-_numbers = itertools.count()
-
 
 class Recording:
     """An experiment of its own, a spool, and recorders that ship one to the other."""
 
     def __init__(self, folder: Path, mlflow: Store, minio: Store, mlflow_folder: Path) -> None:
         self._mlflow, self._minio, self._mlflow_folder = mlflow, minio, mlflow_folder
-        self.experiment = f"experiment-{next(_numbers)}"
+        self.experiment = make_name("experiment")
         self.spool = folder / "spool"
         self.own = self.spool / "pod-1"
         self.to_mlflow = Gate(mlflow.port)
@@ -82,9 +80,9 @@ class Recording:
         self._recorders.append(Command(*arguments, *(["--keep"] if keep else []), **environment))
         return self._recorders[-1]
 
-    def collect_garbage(self) -> None:
-        """Run `mlflow gc` beside the server."""
-        collect_garbage(self._mlflow_folder, self._mlflow.url, self._minio.url)
+    def collect_garbage(self, run_id: str | None = None) -> None:
+        """Run `mlflow gc` beside the server, for a deleted run or for all."""
+        collect_garbage(self._mlflow_folder, self._mlflow.url, self._minio.url, run_id)
 
     def end(self) -> None:
         for recorder in self._recorders:

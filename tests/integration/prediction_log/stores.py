@@ -1,5 +1,7 @@
 """A real MLflow and a real MinIO, each a process of its own, and a gate before each that can be shut."""
 
+import fcntl
+import itertools
 import os
 import selectors
 import shutil
@@ -10,7 +12,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +29,15 @@ MINIO_BINARIES = ("/var/cache/cluster/bin/minio", shutil.which("minio") or "")
 KEY_ID, SECRET_KEY = "recorder", "recorder-secret"
 BUCKET = "mlflow"
 MLFLOW = str(Path(sys.executable).with_name("mlflow"))
+MINIO_HEALTH, MLFLOW_HEALTH = "/minio/health/live", "/health"
 START_SECONDS = 240
+UNTIL_UNUSED = '("$@"; kill -KILL 0) & exec flock "$0" --command "kill -KILL 0"'
+"""Shell that runs a command until a file's lock is free."""
+
+
+_numbers = itertools.count()
+_left_running: list["StartedStore"] = []
+"""Those that may have other users when ours have gone: what is forgotten while it runs is warned of."""
 
 
 class Gate:
@@ -117,33 +129,58 @@ def show_certificates(folder: Path) -> tuple[Path, ssl.SSLContext]:
     return ca_file, context
 
 
+@dataclass(frozen=True)
 class Store:
-    """A server process, in a session of its own so that its children end with it."""
+    """Where a store answers."""
 
-    def __init__(self, command: list[str], port: int, log: Path, environment: dict[str, str], *, asked: str) -> None:
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}"
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def answers(self, path: str) -> bool:
+        try:
+            return httpx2.get(f"{self.url}{path}", timeout=60).is_success
+        except httpx2.TransportError:
+            return False
+
+
+class StartedStore(Store):
+    """A server process, in a session of its own so that its children end with it.
+
+    With `users`, a file, it ends when nobody holds a lock on that any more, however those who did have ended.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        port: int,
+        log: Path,
+        environment: dict[str, str],
+        *,
+        asked: str,
+        users: Path | None = None,
+    ) -> None:
+        super().__init__(port)
         self._log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                command,
+                command if users is None else ["sh", "-c", UNTIL_UNUSED, str(users), *command],
                 env={**os.environ, **environment},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         try:
-            wait_until(lambda: self._answers(asked), f"{command[0]} to answer", START_SECONDS)
+            wait_until(lambda: self._is_up(asked), f"{command[0]} to answer", START_SECONDS)
         except AssertionError:
             self.stop()
             raise
 
-    def _answers(self, path: str) -> bool:
+    def _is_up(self, path: str) -> bool:
         assert self._process.poll() is None, self._log.read_text()
-        try:
-            return httpx2.get(f"{self.url}{path}", timeout=5).is_success
-        except httpx2.TransportError:
-            return False
+        return self.answers(path)
 
     def stop(self) -> None:
         if self._process.poll() is None:
@@ -151,7 +188,26 @@ class Store:
         self._process.wait()
 
 
-def start_mlflow(folder: Path, minio: str, **environment: str) -> Store:
+@contextmanager
+def share(folder: Path, asked: str, start: Callable[[Path], StartedStore]) -> Iterator[Store]:
+    """Yield the store of a folder: who is the first to need it starts it, and it ends with the last of its users."""
+    folder.mkdir(exist_ok=True)
+    users, port = folder / "users", folder / "port"
+    users.touch()
+    with users.open() as used:
+        with (folder / "starting").open("w") as starting:
+            fcntl.flock(starting, fcntl.LOCK_EX)
+            # Where the last one has just gone, this waits until the store has, too.
+            fcntl.flock(used, fcntl.LOCK_SH)
+            store = Store(int(port.read_text())) if port.exists() else None
+            if store is None or not store.answers(asked):
+                store = start(users)
+                port.write_text(str(store.port))
+                _left_running.append(store)
+        yield store
+
+
+def start_mlflow(folder: Path, minio: str, users: Path | None = None, **environment: str) -> StartedStore:
     """MLflow on SQLite, `mlflow.db` in the folder; its own artifacts lie beside it."""
     port = free_port()
     arguments = [
@@ -162,13 +218,17 @@ def start_mlflow(folder: Path, minio: str, **environment: str) -> Store:
         "--workers=1",
     ]
     environment = mlflow_environment(minio) | environment
-    return Store([MLFLOW, *arguments], port, folder / "mlflow.log", environment, asked="/health")
+    return StartedStore(
+        [MLFLOW, *arguments], port, folder / "mlflow.log", environment, asked=MLFLOW_HEALTH, users=users
+    )
 
 
-def collect_garbage(folder: Path, tracking_uri: str, minio: str) -> None:
-    """Run `mlflow gc` as beside the server: on its database, with its credentials."""
+def collect_garbage(folder: Path, tracking_uri: str, minio: str, run_id: str | None = None) -> None:
+    """Run `mlflow gc` as beside the server, on its database, with its credentials; for one run or all."""
+    where = [f"--backend-store-uri={backend_uri(folder)}", f"--tracking-uri={tracking_uri}"]
+    what = [] if run_id is None else [f"--run-ids={run_id}"]
     subprocess.run(
-        [MLFLOW, "gc", f"--backend-store-uri={backend_uri(folder)}", f"--tracking-uri={tracking_uri}"],
+        [MLFLOW, "gc", *where, *what],
         env={**os.environ, **mlflow_environment(minio)},
         check=True,
         capture_output=True,
@@ -197,7 +257,7 @@ def find_minio() -> str | None:
     return next((path for path in MINIO_BINARIES if path and Path(path).exists()), None)
 
 
-def start_minio(folder: Path) -> Store:
+def start_minio(folder: Path, users: Path | None = None) -> StartedStore:
     """MinIO with its bucket: the executable where there is one, else the image."""
     port = free_port()
     keys = {
@@ -206,14 +266,21 @@ def start_minio(folder: Path) -> Store:
         "MINIO_PROMETHEUS_AUTH_TYPE": "public",
     }
     binary = find_minio()
-    (folder / "data").mkdir()
+    (folder / "data").mkdir(exist_ok=True)
     if binary is not None:
         command = [binary, "server", "--quiet", f"--address=127.0.0.1:{port}", str(folder / "data")]
     else:
         command = _dockered(port, keys)
-    store = Store(command, port, folder / "minio.log", keys, asked="/minio/health/live")
-    s3_client(store.url).create_bucket(Bucket=BUCKET)
+    store = StartedStore(command, port, folder / "minio.log", keys, asked=MINIO_HEALTH, users=users)
+    client = s3_client(store.url)
+    if BUCKET not in [found["Name"] for found in client.list_buckets()["Buckets"]]:
+        client.create_bucket(Bucket=BUCKET)
     return store
+
+
+def make_name(kind: str) -> str:
+    """Return a name that no other test has, in this process or another."""
+    return f"{kind}-{os.getpid()}-{next(_numbers)}"
 
 
 def _dockered(port: int, keys: dict[str, str]) -> list[str]:
@@ -241,7 +308,7 @@ def s3_client(url: str) -> Any:
     )
 
 
-def wait_until(done: Callable[[], object], what: str, seconds: float = 30) -> None:
+def wait_until(done: Callable[[], object], what: str, seconds: float = 60) -> None:
     """Wait for what nobody announces."""
     deadline = time.monotonic() + seconds
     while not done():

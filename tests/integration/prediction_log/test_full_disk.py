@@ -41,7 +41,8 @@ def test_a_spool_larger_than_its_disk_keeps_below_it_and_is_shipped(
     tracking = {"mode": "External", "uri": recording.tracking_uri}
     log = {"experiment": recording.experiment, "window": "1s"}
     document = write_document(tmp_path, tracking=tracking, predictionLog=log, limits={"formats": ["bmp"]})
-    server = Server(document, f"--files={tmp_path}", f"--spool={disk}", POD_NAME="pod-1", POD_NAMESPACE="team-a")
+    arguments = (f"--files={tmp_path}", f"--spool={disk}", "--drain-seconds=0")
+    server = Server(document, *arguments, POD_NAME="pod-1", POD_NAMESPACE="team-a")
     server.wait_until_ready()
     with server.client() as client:
         answers = [client.post(PREDICT, content=LARGE_IMAGE) for _ in range(20)]

@@ -13,6 +13,7 @@ import pytest
 from classifier_inference.report.sink_state import SinkReason
 from tests.integration.prediction_log.conftest import Recording
 from tests.integration.prediction_log.windows import write_window
+from tests.integration.server.process import WAIT_SECONDS
 
 START = 1_790_000_000_000
 SLOW_CLOCK = """
@@ -33,7 +34,9 @@ def guarded(mlflow: str, wanted: str) -> Iterator[str]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             if self.headers.get("Authorization") == wanted:
                 headers = {"Content-Type": self.headers.get("Content-Type", "")}
-                answer = httpx2.request(self.command, mlflow + self.path, content=body, headers=headers)
+                answer = httpx2.request(
+                    self.command, mlflow + self.path, content=body, headers=headers, timeout=WAIT_SECONDS
+                )
                 status, content = answer.status_code, answer.content
             else:
                 status, content = 401, b"Who are you?"

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
+from tests.integration.server.process import WAIT_SECONDS
+
 SCRIPT = """
 import os, signal, sys
 from classifier_inference.cli.keep_running import keep_running
@@ -58,7 +60,7 @@ def test_a_signal_is_passed_on_and_the_work_s_status_returned() -> None:
     with kept(WAITS) as process:
         next_worker(process)
         process.terminate()
-        assert process.wait(10) == 7
+        assert process.wait(WAIT_SECONDS) == 7
 
 
 def test_a_signal_between_two_times_ends_it() -> None:
@@ -67,11 +69,11 @@ def test_a_signal_between_two_times_ends_it() -> None:
         next_worker(process)
         assert process.stderr.readline() == "ended with status 3; again in 0.5 s\n"
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(WAIT_SECONDS) == 0
 
 
 def test_the_work_ends_with_its_keeper() -> None:
     with kept(WAITS) as process:
         worker = psutil.Process(next_worker(process))
         process.kill()
-        assert psutil.wait_procs([worker], timeout=10)[1] == []
+        assert psutil.wait_procs([worker], timeout=WAIT_SECONDS)[1] == []

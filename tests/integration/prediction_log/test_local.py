@@ -7,16 +7,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from classifier_inference.cli import local_log
 from classifier_inference.log.sinks.mlflow_client import MlflowClient
-from classifier_inference.log.spool.windows import adopt, list_sealed
+from classifier_inference.log.spool.windows import list_sealed
 from tests.integration.prediction_log.stores import wait_until
-from tests.integration.server.process import COMMAND, Command, Server, free_port
+from tests.integration.server.process import COMMAND, WAIT_SECONDS, Command, Server, free_port
 from tests.tiny_model import make_image, write_document
 
-pytestmark = pytest.mark.xdist_group("MLflow's usual port")
+pytestmark = pytest.mark.usefixtures("usual_port")
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def read_running(folder: Path) -> str | None:
 
 def test_predictions_are_in_mlflow_once_the_server_has_ended(folder: Path, server: Server) -> None:
     with server.client() as client:
-        wait_until(lambda: read_running(folder), "MLflow", 120)
+        wait_until(lambda: read_running(folder), "MLflow", WAIT_SECONDS)
         address = read_running(folder)
         assert address is not None
         answers = [client.post("/api/v1/predict", content=make_image("red")).json() for _ in range(3)]
@@ -58,7 +59,7 @@ def test_predictions_are_in_mlflow_once_the_server_has_ended(folder: Path, serve
     port = free_port()
     ui = subprocess.Popen([COMMAND, "ui", f"--port={port}"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: read_running(folder), "MLflow", 120)
+        wait_until(lambda: read_running(folder), "MLflow", WAIT_SECONDS)
         mlflow = MlflowClient(f"http://127.0.0.1:{port}")
         experiment = mlflow.find_experiment("colours")
         assert experiment is not None
@@ -81,24 +82,21 @@ def test_a_server_that_is_killed_takes_its_children_along_and_what_it_left_is_sh
     spool = folder / ".classifier/spool/local-1"
     with server.client() as client:
         client.post("/api/v1/predict", content=make_image("red"))
-        wait_until(lambda: (spool / "recorder.json").exists(), "the recorder", 60)
+        wait_until(lambda: (spool / "recorder.json").exists(), "the recorder")
+    children = psutil.Process(server.process.pid).children()
+    assert len(children) == 2
     server.send(signal.SIGKILL)
     server.end()
-    wait_until(lambda: not is_held(spool), "the recorder's end", 60)
-    wait_until(lambda: read_running(folder) is None, "MLflow's end", 60)
+    assert psutil.wait_procs(children, timeout=WAIT_SECONDS)[1] == []
     again = Server(folder / "classifier.json").wait_until_ready()
     try:
-        wait_until(lambda: list_sealed(spool) == [] and not list(spool.glob("*.jsonl")), "the shipping", 120)
+        # What is to be shipped at the end waits for no time between two tries.
+        wait_until(lambda: read_running(folder), "MLflow", WAIT_SECONDS)
     finally:
         again.send(signal.SIGINT)
         assert again.end() == 0
-
-
-def is_held(folder: Path) -> bool:
-    lock = adopt(folder)
-    if lock is not None:
-        lock.release()
-    return lock is None
+    assert list_sealed(spool) == []
+    assert list(spool.glob("*.jsonl")) == []
 
 
 def test_without_mlflow_it_is_said_in_one_line_how_to_get_it(folder: Path) -> None:

@@ -75,5 +75,5 @@ def test_gc_takes_deleted_runs_out_of_the_database(recording: Recording) -> None
     (run,) = recording.runs()
     recording.start(retention="2d").wait_for('"event": "deleted old runs"')
     assert recording.client.get_run(run.run_id) is not None
-    recording.collect_garbage()
+    recording.collect_garbage(run.run_id)
     wait_until(lambda: recording.client.get_run(run.run_id) is None, "the run to be gone")

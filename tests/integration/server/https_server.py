@@ -56,7 +56,7 @@ def stall(handler: BaseHTTPRequestHandler) -> None:
     handler.send_header("Content-Length", "100")
     handler.end_headers()
     handler.wfile.flush()
-    handler.connection.settimeout(30)
+    handler.connection.settimeout(120)
     handler.rfile.read(1)
 
 

@@ -23,7 +23,7 @@ def build_request(model: str, image: bytes, *, binary: bool) -> InferRequest:
 
 
 async def ask(url: str, model: str, image: bytes, headers: dict[str, str]) -> dict[str, Any]:
-    client = InferenceRESTClient(RESTConfig(protocol="v2", timeout=30))
+    client = InferenceRESTClient(RESTConfig(protocol="v2", timeout=120))
     told: dict[str, Any] = {
         "live": await client.is_server_live(url),
         "ready": await client.is_server_ready(url),

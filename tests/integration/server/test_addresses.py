@@ -1,15 +1,15 @@
 """Images by https:// and s3:// addresses: fetched where that is allowed, and from nowhere else."""
 
 import json
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.integration.prediction_log.stores import KEY_ID, SECRET_KEY, Store, s3_client, start_minio
+from tests.integration.prediction_log.stores import KEY_ID, SECRET_KEY, Store, s3_client, start_minio, wait_until
 from tests.integration.server.conftest import Start
 from tests.integration.server.https_server import (
     HttpsServer,
@@ -170,22 +170,15 @@ def test_what_is_not_allowed_is_refused(fetching: Server, address: str, wanted: 
     assert name_problem(ask(fetching, address)) == wanted
 
 
-def test_who_sends_a_little_at_a_time_is_cut_off(fetching: Server, elsewhere: HttpsServer) -> None:
+def test_who_sends_a_little_at_a_time_is_cut_off(fetching: Server, elsewhere: HttpsServer, start: Start) -> None:
+    images = {"allow": ["s3://photos"], "s3": {"endpoint": elsewhere.url}}
+    storing = start(images=images, environment={"CLASSIFIER_CA_FILE": str(elsewhere.ca_file)}).wait_until_ready()
     paths = [f"{elsewhere.url}/trickling-{what}" for what in ("body", "chunks", "headers")]
-    with fetching.client() as client:
-        results = client.post(PREDICT, json={"image_paths": paths}, timeout=60).json()["results"]
-    assert [result["type"].rpartition("/")[2] for result in results] == ["image-timeout"] * 3
-
-
-def test_a_store_that_sends_a_little_at_a_time_is_cut_off(tmp_path: Path, elsewhere: HttpsServer) -> None:
-    document = write_document(tmp_path, images={"allow": ["s3://photos"], "s3": {"endpoint": elsewhere.url}})
-    server = Server(document, CLASSIFIER_CA_FILE=str(elsewhere.ca_file)).wait_until_ready()
-    try:
-        with server.client() as client:
-            answer = client.post(PREDICT, json={"image_path": "s3://photos/trickling.png"}, timeout=60)
-        assert name_problem(answer) == (504, "image-timeout")
-    finally:
-        server.kill()
+    with ThreadPoolExecutor() as threads, fetching.client() as client:
+        from_store = threads.submit(ask, storing, "s3://photos/trickling.png")
+        results = client.post(PREDICT, json={"image_paths": paths}).json()["results"]
+        assert [result["type"].rpartition("/")[2] for result in results] == ["image-timeout"] * 3
+        assert name_problem(from_store.result()) == (504, "image-timeout")
 
 
 def test_several_are_answered_one_by_one(fetching: Server, elsewhere: HttpsServer) -> None:
@@ -215,8 +208,7 @@ def test_predictions_do_not_wait_for_who_answers_slowly(fetching: Server, elsewh
     asked = elsewhere.asked["/stalls"]
     with fetching.connect() as connection:
         connection.sendall(head + body)
-        while elsewhere.asked["/stalls"] == asked:
-            time.sleep(0.01)
+        wait_until(lambda: elsewhere.asked["/stalls"] > asked, "the first of them to be asked for")
         with fetching.client() as client:
             assert client.post(PREDICT, content=RED).status_code == 200
 

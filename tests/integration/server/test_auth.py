@@ -14,9 +14,10 @@ import tritonclient.http as triton
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 
+from tests.integration.prediction_log.stores import wait_until
 from tests.integration.server.conftest import Start
 from tests.integration.server.kserve_process import ask_by_kserve
-from tests.integration.server.process import COMMAND, Server, read_answer
+from tests.integration.server.process import COMMAND, WAIT_SECONDS, Server, read_answer
 from tests.tiny_model import make_image, write_document
 
 PREDICT = "/api/v1/predict"
@@ -197,7 +198,7 @@ def test_a_page_of_another_site_is_not_let_in(client: httpx2.Client) -> None:
 
 
 def ask_by_triton(server: Server, headers: dict[str, str]) -> str:
-    with triton.InferenceServerClient(server.url.removeprefix("http://")) as client:
+    with triton.InferenceServerClient(server.url.removeprefix("http://"), network_timeout=WAIT_SECONDS) as client:
         tensor = triton.InferInput("image", [1], "BYTES")
         tensor.set_data_from_numpy(np.array([RED], object))
         wanted = triton.InferRequestedOutput("scores", class_count=1)
@@ -208,7 +209,7 @@ def ask_by_triton(server: Server, headers: dict[str, str]) -> str:
 
 def ask_by_hugging_face(server: Server, headers: dict[str, str]) -> str:
     token = headers["Authorization"].removeprefix("Bearer ") if headers else None
-    client = InferenceClient(base_url=server.url, token=token, timeout=60)
+    client = InferenceClient(base_url=server.url, token=token, timeout=WAIT_SECONDS)
     return client.image_classification(RED)[0].label
 
 
@@ -248,12 +249,6 @@ def test_classify_brings_a_key(guarded: Server, tmp_path: Path) -> None:
     assert "An API key is needed: send an API key" in refused.stderr
 
 
-def wait_until(ask: Callable[[], int], status: int) -> None:
-    """Ask until the answer has the status; what is known of the keys is a second old at most."""
-    while ask() != status:
-        pass
-
-
 def test_keys_are_rotated_without_a_restart(start: Start, tmp_path: Path) -> None:
     folder = tmp_path / "keys"
     folder.mkdir()
@@ -266,13 +261,13 @@ def test_keys_are_rotated_without_a_restart(start: Start, tmp_path: Path) -> Non
 
         assert (ask(KEY), ask(OTHER_KEY)) == (200, 401)
         write_keys(folder, one=KEY, two=OTHER_KEY)
-        wait_until(lambda: ask(OTHER_KEY), 200)
+        wait_until(lambda: ask(OTHER_KEY) == 200, "a key to be known")
         assert ask(KEY) == 200
         write_keys(folder, two=OTHER_KEY)
-        wait_until(lambda: ask(KEY), 401)
+        wait_until(lambda: ask(KEY) == 401, "a key to be forgotten")
         assert ask(OTHER_KEY) == 200
         write_keys(folder)
-        wait_until(lambda: ask(OTHER_KEY), 401)
+        wait_until(lambda: ask(OTHER_KEY) == 401, "the last key to be forgotten")
         assert client.get("/readyz").status_code == 503
         assert client.get("/healthz").status_code == 200
 

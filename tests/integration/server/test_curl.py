@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.server.process import Server
+from tests.integration.server.process import WAIT_SECONDS, Server
 from tests.tiny_model import make_image
 
 
@@ -19,8 +19,8 @@ def photo(tmp_path: Path) -> Path:
 
 def curl(*arguments: str) -> str:
     done = subprocess.run(
-        ["curl", "--silent", "--show-error", "--max-time", "30", *arguments],
-        capture_output=True, text=True, timeout=60, check=True,
+        ["curl", "--silent", "--show-error", "--max-time", str(WAIT_SECONDS), *arguments],
+        capture_output=True, text=True, timeout=2 * WAIT_SECONDS, check=True,
     )  # fmt: skip
     return done.stdout
 

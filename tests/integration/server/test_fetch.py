@@ -39,7 +39,7 @@ class Fetch:
         self._ca_file = ca_file
         self.text = ""
 
-    def run(self, uri: str, *, retry_seconds: float = 20, labels: Any = None, **changes: Any) -> tuple[int, Any]:
+    def run(self, uri: str, *, retry_seconds: float = 60, labels: Any = None, **changes: Any) -> tuple[int, Any]:
         """Return the exit status and the note in the termination log."""
         self._log.write_text("")
         model = {"uri": uri, "labels": labels or {"inline": COLOURS}, **changes.pop("model", {})}
@@ -136,18 +136,18 @@ def test_what_does_not_pass_is_named_in_the_end(
     fetch: Fetch, https: HttpsServer, passing: Callable[..., None], message: str
 ) -> None:
     https.answers["/model.onnx"] = passing
-    fetch.refuse(f"{https.url}/model.onnx", "ModelUnreachable", message, retry_seconds=1.5)
+    fetch.refuse(f"{https.url}/model.onnx", "ModelUnreachable", message, retry_seconds=4)
     assert https.asked["/model.onnx"] > 1
 
 
 def test_a_refused_connection_is_retried_then_named(fetch: Fetch) -> None:
     uri = f"https://localhost:{free_port()}/model.onnx"
-    fetch.refuse(uri, "ModelUnreachable", "the connection was refused", retry_seconds=1.5)
+    fetch.refuse(uri, "ModelUnreachable", "the connection was refused", retry_seconds=4)
     assert "retrying" in fetch.text
 
 
 def test_a_host_that_does_not_exist_is_retried_then_named(fetch: Fetch) -> None:
-    fetch.refuse("https://nothing.invalid/m", "ModelUnreachable", "name can't be resolved", retry_seconds=1.5)
+    fetch.refuse("https://nothing.invalid/m", "ModelUnreachable", "name can't be resolved", retry_seconds=4)
     assert "retrying" in fetch.text
 
 

@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 
-from tests.integration.server.process import Server
+from tests.integration.server.process import WAIT_SECONDS, Server
 from tests.tiny_model import make_image
 
 RED = make_image("red")
@@ -19,7 +19,7 @@ ENCODED = base64.b64encode(RED).decode()
 @pytest.fixture(params=["", "/api"])
 def hub(server: Server, request: pytest.FixtureRequest) -> InferenceClient:
     """A client of the server, through the path prefix and without it."""
-    return InferenceClient(base_url=f"{server.url}{request.param}", timeout=30)
+    return InferenceClient(base_url=f"{server.url}{request.param}", timeout=WAIT_SECONDS)
 
 
 def test_an_image_has_its_labels_and_scores(hub: InferenceClient) -> None:

@@ -3,7 +3,6 @@
 import json
 import signal
 import socket
-import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -11,8 +10,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.integration.prediction_log.stores import wait_until
 from tests.integration.server.conftest import Start
-from tests.integration.server.process import Server, free_port
+from tests.integration.server.process import WAIT_SECONDS, Server, free_port
 from tests.tiny_model import COLOURS, make_image
 
 PREDICT = "/api/v1/predict"
@@ -74,7 +74,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(start: Start) -> None:
 
 
 def post_in_thread(server: Server, pool: ThreadPoolExecutor) -> "Future[httpx2.Response]":
-    return pool.submit(httpx2.post, f"{server.url}{PREDICT}", content=SLOW_IMAGE, timeout=120)
+    return pool.submit(httpx2.post, f"{server.url}{PREDICT}", content=SLOW_IMAGE, timeout=WAIT_SECONDS)
 
 
 def test_a_full_queue_refuses_and_the_server_goes_on(start: Start) -> None:
@@ -93,14 +93,11 @@ def test_a_full_queue_refuses_and_the_server_goes_on(start: Start) -> None:
 
 def test_probes_are_answered_while_slow_images_are_decoded(start: Start) -> None:
     server = start(limits={"queue": 100}).wait_until_ready()
-    done = threading.Event()
     with ThreadPoolExecutor(16) as pool, server.client() as client:
         futures = [post_in_thread(server, pool) for _ in range(16)]
-        futures[0].add_done_callback(lambda _: done.set())
-        while read_gauge(client, "classifier_queue_length") < 1:
-            assert not all(future.done() for future in futures)
+        wait_until(lambda: read_gauge(client, "classifier_queue_length") >= 1, "images to wait")
         probed = 0
-        while not done.is_set():
+        while not all(future.done() for future in futures):
             assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
             probed += 1
         assert probed > 0

@@ -13,8 +13,8 @@ from tests.mutant_load import EXPECTED, SPEC, send_mutants
 from tests.mutants import make_corpus, make_mutants
 
 SEED = 1
-MUTANTS = 6000
-WARM_UP = 2000
+MUTANTS = 1500
+WARM_UP = 500
 """Mutants after which memory is looked at: by then every decoder has been used."""
 MIB = 2**20
 

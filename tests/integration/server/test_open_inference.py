@@ -20,7 +20,7 @@ from classifier_inference.http.open_inference import infer_schemas as schemas
 from classifier_inference.log.spool.windows import list_open, read_records
 from tests.integration.server.conftest import Start
 from tests.integration.server.kserve_process import ask_by_kserve
-from tests.integration.server.process import Server, free_port
+from tests.integration.server.process import WAIT_SECONDS, Server, free_port
 from tests.integration.server.test_bad_requests import TRUNCATED_JPEG, png_header
 from tests.tiny_model import COLOUR_CODES, COLOURS, SIDE, make_image
 
@@ -31,7 +31,7 @@ CERTAIN = np.exp([10, 0, 0]) / np.exp([10, 0, 0]).sum()
 
 @pytest.fixture
 def triton(server: Server) -> Iterator[InferenceServerClient]:
-    with InferenceServerClient(f"127.0.0.1:{server.port}", network_timeout=30) as client:
+    with InferenceServerClient(f"127.0.0.1:{server.port}", network_timeout=WAIT_SECONDS) as client:
         yield client
 
 

@@ -12,7 +12,7 @@ import httpx2
 import psutil
 
 from tests.integration.prediction_log.stores import START_SECONDS, wait_until
-from tests.integration.server.process import COMMAND, free_port
+from tests.integration.server.process import COMMAND, WAIT_SECONDS, free_port
 from tests.tiny_model import encode, make_image, make_noise, write_document
 
 SENDING = "connect,sendto,sendmsg,sendmmsg"
@@ -48,7 +48,7 @@ def traced(calls: str, trace: Path, document: Path, *arguments: str) -> Iterator
 
 def answers(url: str) -> bool:
     try:
-        return httpx2.get(f"{url}/readyz", timeout=30).is_success
+        return httpx2.get(f"{url}/readyz", timeout=WAIT_SECONDS).is_success
     except httpx2.TransportError:
         return False
 
@@ -60,9 +60,9 @@ def test_a_server_that_starts_and_answers_connects_to_nothing(tmp_path: Path) ->
             ("/api/v1/predict", make_image()),
             ("/api/v1/predict", b'{"image_path": "https://a.test/b"}'),
         ):
-            httpx2.post(f"{url}{path}", content=content, timeout=30)
+            httpx2.post(f"{url}{path}", content=content, timeout=WAIT_SECONDS)
         for path in ("/", "/docs", "/openapi.json", "/metrics", "/api/v1/health"):
-            assert httpx2.get(f"{url}{path}", timeout=30).is_success
+            assert httpx2.get(f"{url}{path}", timeout=WAIT_SECONDS).is_success
     assert [line for line in trace.read_text().splitlines() if INTERNET.search(line)] == []
 
 
@@ -73,11 +73,11 @@ def test_nothing_is_written_but_the_spool(tmp_path: Path) -> None:
     with traced(WRITING, trace, document, f"--files={tmp_path}", f"--spool={spool}") as url:
         photo = encode(make_noise((1500, 1000)))
         for files in ([("file", photo)], [("file", photo), ("file", make_image())]):
-            assert httpx2.post(f"{url}/api/v1/predict", files=files, timeout=30).is_success
+            assert httpx2.post(f"{url}/api/v1/predict", files=files, timeout=WAIT_SECONDS).is_success
         for content in (photo, photo[:100_000], b"{"):
-            httpx2.post(f"{url}/api/v1/predict", content=content, timeout=30)
+            httpx2.post(f"{url}/api/v1/predict", content=content, timeout=WAIT_SECONDS)
         for path in ("/", "/docs", "/metrics", "/api/v1/health"):
-            assert httpx2.get(f"{url}{path}", timeout=30).is_success
+            assert httpx2.get(f"{url}{path}", timeout=WAIT_SECONDS).is_success
     found = [match for line in trace.read_text().splitlines() if (match := WRITTEN.search(line))]
     written = {next(filter(None, match.groups())) for match in found}
     assert any(path.startswith(f"{spool}/") for path in written)

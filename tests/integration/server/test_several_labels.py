@@ -11,7 +11,7 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 
 from classifier_inference.cli.classify import render_table
 from classifier_inference.log.spool.windows import list_open, read_records
-from tests.integration.server.process import Server, free_port
+from tests.integration.server.process import WAIT_SECONDS, Server, free_port
 from tests.tiny_model import encode, write_document
 from tests.varied_models import build_varied
 
@@ -62,7 +62,7 @@ def test_several_images_may_have_none_of_them(server: Server) -> None:
 
 def test_the_open_inference_protocol_gives_every_score(server: Server) -> None:
     image = InferInput("image", [2], "BYTES").set_data_from_numpy(np.array([ORANGE, BLACK], np.object_))
-    with InferenceServerClient(f"127.0.0.1:{server.port}", network_timeout=30) as client:
+    with InferenceServerClient(f"127.0.0.1:{server.port}", network_timeout=WAIT_SECONDS) as client:
         scores = client.infer("colours", [image]).as_numpy("scores")
         best = client.infer("colours", [image], outputs=[InferRequestedOutput("scores", class_count=1)])
     np.testing.assert_allclose(scores, [EACH, [0.5] * 3], atol=1e-5)
@@ -70,7 +70,7 @@ def test_the_open_inference_protocol_gives_every_score(server: Server) -> None:
 
 
 def test_hugging_faces_client_gets_those_over_the_threshold_or_as_many_as_it_asks_for(server: Server) -> None:
-    hub = InferenceClient(base_url=server.url, timeout=30)
+    hub = InferenceClient(base_url=server.url, timeout=WAIT_SECONDS)
     assert [one.label for one in hub.image_classification(ORANGE)] == ["red", "green"]
     assert hub.image_classification(BLACK) == []
     assert [one.label for one in hub.image_classification(BLACK, top_k=2)] == ["red", "green"]

@@ -252,10 +252,22 @@ def test_what_waits_at_sigterm_is_exported(start: Start, collector: Collector) -
         assert len(collector.wait_for(request_id)) == 1 + len(ONE)
 
 
-def test_a_collector_that_hangs_holds_back_neither_answers_nor_the_end(start: Start, collector: Collector) -> None:
+# OpenTelemetry would give up in half a minute by itself.
+NO_BOUND = """
+import threading
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+BatchSpanProcessor.shutdown = lambda self: threading.Event().wait()
+"""
+
+
+def test_a_collector_that_hangs_holds_back_neither_answers_nor_the_end(
+    start: Start, collector: Collector, tmp_path: Path
+) -> None:
     collector.open.clear()
+    (tmp_path / "sitecustomize.py").write_text(NO_BOUND)
     environment = name_endpoint(collector, OTEL_EXPORTER_OTLP_TIMEOUT="600", OTEL_BSP_MAX_QUEUE_SIZE="8")
-    environment |= {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "4"}
+    environment |= {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "4", "PYTHONPATH": str(tmp_path)}
     server = start("--drain-seconds=0", environment=environment).wait_until_ready()
     with server.client() as client:
         client.post(PREDICT, content=RED)
@@ -264,9 +276,7 @@ def test_a_collector_that_hangs_holds_back_neither_answers_nor_the_end(start: St
             assert client.post(PREDICT, content=RED).status_code == 200
         assert client.get("/healthz").status_code == 200
     server.send(signal.SIGTERM)
-    sent = time.monotonic()
     assert server.end() == 0
-    assert time.monotonic() - sent < 25  # 3 s, and what a busy machine takes; OpenTelemetry's own bound is 30
     assert "Traceback" not in server.text
 
 

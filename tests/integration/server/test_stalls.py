@@ -10,6 +10,7 @@ from itertools import repeat
 
 import pytest
 
+from tests.integration.prediction_log.stores import wait_until
 from tests.integration.server.conftest import Start
 from tests.integration.server.process import Server, read_answer
 from tests.tiny_model import encode, make_image, make_noise, write_document
@@ -115,8 +116,7 @@ def test_a_body_that_stops_is_answered_with_408(impatient: Server, sent: bytes) 
 def test_a_body_that_came_while_the_server_stood_still_is_answered(impatient: Server) -> None:
     with impatient.connect() as connection, impatient.client() as client:
         connection.sendall(HEAD.format(length=len(IMAGE)).encode() + IMAGE[:10])
-        while "classifier_requests_in_flight 1.0" not in client.get("/metrics").text:
-            pass
+        wait_until(lambda: "classifier_requests_in_flight 1.0" in client.get("/metrics").text, "the request to begin")
         impatient.send(signal.SIGSTOP)
         connection.sendall(IMAGE[10:])
         time.sleep(2 * IMPATIENT_SECONDS)
@@ -141,11 +141,11 @@ def test_a_body_that_trickles_is_answered_with_408(impatient: Server) -> None:
 
 def test_a_body_that_comes_slowly_and_steadily_is_answered(start: Start) -> None:
     server = start(limits={"bodyTimeout": "2s"}).wait_until_ready()
-    body = encode(make_noise((460, 460)))
+    body = encode(make_noise((330, 330)))
     pieces = [body[begin : begin + 16 * 1024] for begin in range(0, len(body), 16 * 1024)]
     with server.connect() as connection:
         connection.sendall(HEAD.format(length=len(body)).encode())
-        trickle(connection, iter(pieces))  # takes 8 s, four times what a stall may
+        trickle(connection, iter(pieces))  # takes 4 s, twice what a stall may
         status, _, answer = read_answer(connection)
     assert (status, json.loads(answer).get("detail")) == (200, None)
 

@@ -11,7 +11,7 @@ from tritonclient.utils import InferenceServerException
 from classifier_inference.http.open_inference import infer_schemas as schemas
 from classifier_inference.http.open_inference.statistics import number_version
 from tests.integration.server.conftest import Start
-from tests.integration.server.process import Server
+from tests.integration.server.process import WAIT_SECONDS, Server
 from tests.integration.server.test_open_inference import INFER, MODEL, image_input
 from tests.tiny_model import COLOURS, make_image
 
@@ -26,7 +26,7 @@ def read_statistics(client: httpx2.Client) -> dict[str, Any]:
 
 def test_statistics_count_what_was_answered(server: Server, client: httpx2.Client) -> None:
     before = read_statistics(client)
-    with InferenceServerClient(f"127.0.0.1:{server.port}", network_timeout=30) as triton:
+    with InferenceServerClient(f"127.0.0.1:{server.port}", network_timeout=WAIT_SECONDS) as triton:
         triton.infer(MODEL, [image_input(make_image(), make_image())])
         with pytest.raises(InferenceServerException):
             triton.infer(MODEL, [image_input(b"hello")])

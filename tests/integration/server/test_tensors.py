@@ -11,7 +11,7 @@ from tritonclient.http import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
 from tests.integration.server.conftest import Start
-from tests.integration.server.process import Server
+from tests.integration.server.process import WAIT_SECONDS, Server
 from tests.integration.server.test_open_inference import MODEL, image_input
 from tests.tiny_model import SIDE, encode, make_noise
 from tests.varied_models import build_varied
@@ -19,7 +19,7 @@ from tests.varied_models import build_varied
 
 def infer(server: Server, *tensors: InferInput) -> list[NDArray[Any]]:
     """Return the scores of each of the tensors, sent alone."""
-    with InferenceServerClient(f"127.0.0.1:{server.port}", network_timeout=30) as client:
+    with InferenceServerClient(f"127.0.0.1:{server.port}", network_timeout=WAIT_SECONDS) as client:
         found = [client.infer(MODEL, [tensor]).as_numpy("scores") for tensor in tensors]
     return [scores for scores in found if scores is not None]
 

@@ -21,7 +21,7 @@ from tests.tiny_model import make_noise
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = ROOT / "inference/classifier_inference/images/resample.c"
 SCRIPT = Path(__file__).with_name("sanitized_resize.py")
-FUZZ_SECONDS = 5
+GEOMETRIES = 500
 MOST_OFF = 0.0002
 ODD_SIZES = [(1, 1), (1, 7), (7, 1), (2, 2), (223, 223), (224, 224), (225, 223), (1, 5000), (5000, 1)]
 FILTERS = ["box", "bilinear", "hamming", "bicubic", "lanczos"]
@@ -75,16 +75,14 @@ def test_any_geometry_is_pillows_under_sanitizers(tmp_path: Path, compiler: str,
         "PYTHONMALLOC": "malloc",
     }
     ran = subprocess.run(
-        [sys.executable, str(SCRIPT), str(extension), str(FUZZ_SECONDS)],
+        [sys.executable, str(SCRIPT), str(extension), str(GEOMETRIES)],
         env=os.environ | environment,
         capture_output=True,
         text=True,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    method, count = ran.stdout.split()
-    assert method == ("avx2" if not options and "avx2" in read_cpu_flags() else "portable")
-    assert int(count) > 20
+    assert ran.stdout.strip() == ("avx2" if not options and "avx2" in read_cpu_flags() else "portable")
 
 
 @pytest.mark.parametrize("interpolation", FILTERS)

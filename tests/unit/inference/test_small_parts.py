@@ -162,10 +162,10 @@ async def test_a_pool_refuses_what_would_wait_behind_too_many() -> None:
 
     def hold() -> bool:
         started.set()
-        return release.wait(10)
+        return release.wait(60)
 
     running = asyncio.create_task(pool.run(hold))
-    await asyncio.to_thread(started.wait, 10)
+    await asyncio.to_thread(started.wait, 60)
     waiting = asyncio.create_task(pool.run(lambda: "next"))
     await asyncio.sleep(0)
     assert (pool.waiting, pool.is_full) == (1, True)
@@ -211,10 +211,10 @@ async def test_a_call_that_fails_or_is_cancelled_gives_its_place_back() -> None:
 
     def hold() -> bool:
         started.set()
-        return release.wait(10)
+        return release.wait(60)
 
     running = asyncio.create_task(pool.run(hold))
-    await asyncio.to_thread(started.wait, 10)
+    await asyncio.to_thread(started.wait, 60)
     waiting = asyncio.create_task(pool.run(lambda: None))
     await asyncio.sleep(0)
     waiting.cancel()

@@ -43,9 +43,7 @@ OF_A_REQUEST = {"keep_alive", "more_body", "response_complete", "response_starte
 def test_what_is_overridden_is_what_was_read(part: Callable[..., Any], digest: str) -> None:
     source = textwrap.dedent(inspect.getsource(part))
     found = hashlib.sha256(source.encode()).hexdigest()[: len(digest)]
-    assert found == digest, (
-        f"Uvicorn's {part.__qualname__} changed: read it beside http/protocol.py and draining.py"
-    )
+    assert found == digest, f"Uvicorn's {part.__qualname__} changed: read it beside http/protocol.py and draining.py"
 
 
 @pytest.mark.parametrize("name", sorted(OF_A_CONNECTION))
