@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from classifier_operator.drift import Drift, Path
+from classifier_operator.decide.drift import Drift, Path
 from classifier_operator.reasons import Problem
 from classifier_operator.workqueue import Key
 

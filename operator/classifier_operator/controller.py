@@ -16,14 +16,14 @@ from classifier_operator import metrics, reasons
 from classifier_operator.attempts import Attempts
 from classifier_operator.cluster import Cluster, connect, fetch_served_schema
 from classifier_operator.crd_check import describe_crd_problem
-from classifier_operator.health import HealthPoller
-from classifier_operator.log import LogKeeper
+from classifier_operator.decide.sharing import wants_shared
+from classifier_operator.decide.status import find_condition
+from classifier_operator.log_keeper import LogKeeper
 from classifier_operator.reconcile import Reconciler
+from classifier_operator.reconcile_shared import SharedReconciler
 from classifier_operator.settings import Settings
-from classifier_operator.shared import SharedReconciler
-from classifier_operator.sinks import wants_shared
+from classifier_operator.sink_poller import HealthPoller
 from classifier_operator.spec import KIND
-from classifier_operator.status import find_condition
 from classifier_operator.workqueue import Key, WorkQueue
 
 CRD_RETRY_SECONDS = 5.0

@@ -8,7 +8,7 @@ import kopf
 
 from classifier_operator.controller import Controller
 from classifier_operator.names import CLASSIFIER_LABEL, MANAGED_BY_LABEL, MANAGER, SHARED_LABEL
-from classifier_operator.resources.mlflow import leads_to_shared
+from classifier_operator.resources.mlflow_server import leads_to_shared
 from classifier_operator.spec import GROUP, PLURAL, VERSION
 
 _OURS: Any = {MANAGED_BY_LABEL: MANAGER, CLASSIFIER_LABEL: kopf.PRESENT}

@@ -11,14 +11,24 @@ import structlog
 
 from classifier_operator import metrics, reasons
 from classifier_operator.attempts import Attempts
-from classifier_operator.children import Mender, ObstacleError, delete, is_owned
 from classifier_operator.cluster import Cluster, ClusterError, ConflictError, GoneError
-from classifier_operator.labels import fetch_labels
-from classifier_operator.log import LogKeeper
-from classifier_operator.log_status import describe_loss, summarise_lost
+from classifier_operator.decide.class_labels import fetch_labels
+from classifier_operator.decide.registry_question import Resolver
+from classifier_operator.decide.rollout import decide_rollout, find_used_revisions
+from classifier_operator.decide.sink_health import describe_loss, summarise_lost
+from classifier_operator.decide.status import (
+    Condition,
+    Observation,
+    find_condition,
+    find_new_contest,
+    summarise_failed,
+    summarise_route,
+    summarise_status,
+)
+from classifier_operator.log_keeper import LogKeeper
+from classifier_operator.mend import Mender, ObstacleError, delete, is_owned
 from classifier_operator.names import CLASSIFIER_LABEL, REVISION_LABEL, build_selector
 from classifier_operator.reasons import Problem
-from classifier_operator.resolving import Resolver
 from classifier_operator.resources.config_map import build_config_map, build_config_map_name, read_ca_bundle
 from classifier_operator.resources.deployment import build_deployment, read_as_built
 from classifier_operator.resources.event import build_event
@@ -27,7 +37,6 @@ from classifier_operator.resources.pod import build_pod_template
 from classifier_operator.resources.revision import Revision, build_revision
 from classifier_operator.resources.service import build_service
 from classifier_operator.resources.service_account import build_service_account
-from classifier_operator.rollout import decide_rollout, find_used_revisions
 from classifier_operator.settings import Settings
 from classifier_operator.spec import (
     KIND,
@@ -36,15 +45,6 @@ from classifier_operator.spec import (
     SpecError,
     parse_identity,
     parse_image_classifier,
-)
-from classifier_operator.status import (
-    Condition,
-    Observation,
-    find_condition,
-    find_new_contest,
-    summarise_failed,
-    summarise_route,
-    summarise_status,
 )
 from classifier_operator.workqueue import Key
 

@@ -7,11 +7,10 @@ from classifier_inference.images_spec import IMAGES_KEY_ID_VARIABLE, IMAGES_KEY_
 from classifier_inference.uri import Address, ImageUri, ModelsUri, S3Uri, parse_uri
 from classifier_operator.names import HTTP_PORT, REVISION_LABEL, VERSION_ANNOTATION, build_labels, build_selector
 from classifier_operator.resources import restricted
-from classifier_operator.resources.authorities import build_ca_env
 from classifier_operator.resources.config_map import DOCUMENT_KEY, SPEC_DIR, build_config_map_name
-from classifier_operator.resources.environment import build_given_env, merge_env
 from classifier_operator.resources.literal import escape
-from classifier_operator.resources.recorder import (
+from classifier_operator.resources.mounted_authorities import build_ca_env
+from classifier_operator.resources.recorder_sidecar import (
     SPOOL_DIR,
     SPOOL_MOUNT,
     build_credentials_env,
@@ -20,7 +19,8 @@ from classifier_operator.resources.recorder import (
     build_spool_volume,
 )
 from classifier_operator.resources.revision import Revision, build_root_path
-from classifier_operator.resources.shared import KEY, KEY_ID, build_secret_env
+from classifier_operator.resources.stateful_set import KEY, KEY_ID, build_secret_env
+from classifier_operator.resources.variables import build_given_env, merge_env
 from classifier_operator.settings import Settings
 from classifier_operator.spec import ImageClassifier
 

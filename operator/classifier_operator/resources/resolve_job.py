@@ -6,14 +6,14 @@ The operator itself calls no address that an object names: this runs in the obje
 from typing import Any
 
 from classifier_inference.uri import ModelsUri
+from classifier_operator.decide.sharing import resolve_storage, resolve_tracking
 from classifier_operator.names import REQUEST_LABEL, build_labels, build_metadata
 from classifier_operator.resources import restricted
-from classifier_operator.resources.authorities import build_annotated_authorities, build_ca_env
-from classifier_operator.resources.environment import build_given_env, merge_env
 from classifier_operator.resources.literal import escape
-from classifier_operator.resources.recorder import build_credentials_env
+from classifier_operator.resources.mounted_authorities import build_annotated_authorities, build_ca_env
+from classifier_operator.resources.recorder_sidecar import build_credentials_env
+from classifier_operator.resources.variables import build_given_env, merge_env
 from classifier_operator.settings import Settings
-from classifier_operator.sinks import resolve_storage, resolve_tracking
 from classifier_operator.spec import Identity, ImageClassifier
 
 Object = dict[str, Any]

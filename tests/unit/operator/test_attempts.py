@@ -12,8 +12,8 @@ from classifier_operator.attempts import (
     LONGEST_SECONDS,
     Attempts,
 )
-from classifier_operator.children import Mender, ObstacleError
 from classifier_operator.cluster import Cluster, ClusterError, ConflictError
+from classifier_operator.mend import Mender, ObstacleError
 from classifier_operator.resources.service import build_service
 from classifier_operator.workqueue import Key
 from tests.unit.operator.objects import classifier_of

@@ -8,10 +8,8 @@ import pytest
 
 from classifier_inference.uri import ModelsUri
 from classifier_operator.attempts import Attempts
-from classifier_operator.children import Mender, ObstacleError
 from classifier_operator.cluster import Cluster
-from classifier_operator.names import build_selector
-from classifier_operator.resolution import (
+from classifier_operator.decide.model_version import (
     Resolution,
     apply_resolution,
     describe_moved,
@@ -19,7 +17,9 @@ from classifier_operator.resolution import (
     read_kept,
     read_note,
 )
-from classifier_operator.resolving import Resolver
+from classifier_operator.decide.registry_question import Resolver
+from classifier_operator.mend import Mender, ObstacleError
+from classifier_operator.names import build_selector
 from classifier_operator.resources.pod import build_pod_template
 from classifier_operator.resources.resolve_job import build_resolve_job, build_resolve_job_name
 from classifier_operator.resources.revision import build_revision

@@ -6,7 +6,7 @@ import pytest
 
 from classifier_operator.attempts import Attempts
 from classifier_operator.cluster import Cluster, ClusterError
-from classifier_operator.shared import RETRY_SECONDS, SharedReconciler
+from classifier_operator.reconcile_shared import RETRY_SECONDS, SharedReconciler
 from classifier_operator.spec import KIND
 from tests.unit.operator.memory import KEY, Memory
 from tests.unit.operator.objects import SETTINGS, SPEC, body_of

@@ -9,11 +9,11 @@ import pytest
 
 from classifier_inference.termination import Lost
 from classifier_operator.crd import build_crd, collect_fields
-from classifier_operator.log_status import summarise_lost
+from classifier_operator.decide.model_version import Resolution
+from classifier_operator.decide.rollout import decide_rollout, find_used_revisions
+from classifier_operator.decide.sink_health import summarise_lost
+from classifier_operator.decide.status import Condition, Observation, find_condition, summarise_status
 from classifier_operator.reasons import Problem
-from classifier_operator.resolution import Resolution
-from classifier_operator.rollout import decide_rollout, find_used_revisions
-from classifier_operator.status import Condition, Observation, find_condition, summarise_status
 from tests.unit.operator.objects import classifier_of
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

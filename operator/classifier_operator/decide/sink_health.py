@@ -8,9 +8,9 @@ from pydantic import BaseModel, ValidationError
 from classifier_inference.log_state import SinkState, SinkStates
 from classifier_inference.termination import Lost, parse_termination
 from classifier_operator import reasons
+from classifier_operator.decide.status import Condition, find_condition
 from classifier_operator.reasons import Problem
 from classifier_operator.spec import ImageClassifier
-from classifier_operator.status import Condition, find_condition
 
 RECORDER = "recorder"
 

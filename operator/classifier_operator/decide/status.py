@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from classifier_operator import pods, reasons
+from classifier_operator import reasons
+from classifier_operator.decide import failures
+from classifier_operator.decide.model_version import describe_moved
+from classifier_operator.decide.rollout import Rollout, ServedModel
 from classifier_operator.names import build_selector
 from classifier_operator.reasons import Problem
-from classifier_operator.resolution import describe_moved
-from classifier_operator.rollout import Rollout, ServedModel
 from classifier_operator.spec import Identity
 
 Status = dict[str, Any]
@@ -145,7 +146,7 @@ def _find_obstacle(seen: Observation, previous: Status) -> Problem | None:
 
 def _find_failed(seen: Observation) -> Problem | None:
     """Return why a pod of the present template isn't ready, or isn't there."""
-    return _first(map(pods.find_problem, seen.rollout.current)) or _find_replica_failure(seen.deployment)
+    return _first(map(failures.find_problem, seen.rollout.current)) or _find_replica_failure(seen.deployment)
 
 
 def _find_differing_digest(seen: Observation, previous: Status) -> Problem | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import httpx2
 
-from classifier_operator.log_status import Answer, parse_answer
+from classifier_operator.decide.sink_health import Answer, parse_answer
 from classifier_operator.names import HTTP_PORT
 from classifier_operator.workqueue import Key
 

@@ -3,18 +3,19 @@
 from typing import Any
 
 from classifier_inference.termination import Lost
-from classifier_operator import pods, reasons
-from classifier_operator.children import ObstacleError
+from classifier_operator import reasons
 from classifier_operator.cluster import Cluster
-from classifier_operator.health import HealthPoller, Target
-from classifier_operator.log_status import list_sinks, read_loss, summarise_sinks
+from classifier_operator.decide import failures
+from classifier_operator.decide.rollout import Rollout
+from classifier_operator.decide.sharing import decide_sharing
+from classifier_operator.decide.sink_health import list_sinks, read_loss, summarise_sinks
+from classifier_operator.decide.status import Condition
+from classifier_operator.mend import ObstacleError
 from classifier_operator.names import CLASSIFIER_LABEL
 from classifier_operator.reasons import Problem
-from classifier_operator.rollout import Rollout
-from classifier_operator.shared import SharedReconciler, create_credentials
-from classifier_operator.sinks import decide_sharing
+from classifier_operator.reconcile_shared import SharedReconciler, create_credentials
+from classifier_operator.sink_poller import HealthPoller, Target
 from classifier_operator.spec import KIND, ImageClassifier
-from classifier_operator.status import Condition
 from classifier_operator.workqueue import Key
 
 Object = dict[str, Any]
@@ -104,7 +105,7 @@ def find_target(rollout: Rollout) -> Target | None:
     """Return the pod of the present template that is asked how the stores are doing, or None where none is ready."""
     for pod in rollout.current:
         address = pod.get("status", {}).get("podIP")
-        if pods.is_ready(pod) and address:
+        if failures.is_ready(pod) and address:
             return Target(pod["metadata"]["name"], address)
     return None
 

@@ -3,12 +3,13 @@
 from typing import Any
 
 from classifier_inference.uri import ModelsUri
-from classifier_operator import pods, reasons
-from classifier_operator.children import Mender, ObstacleError, delete, is_owned
+from classifier_operator import reasons
 from classifier_operator.cluster import Cluster
+from classifier_operator.decide import failures
+from classifier_operator.decide.model_version import Resolution, apply_resolution, find_registered, read_kept, read_note
+from classifier_operator.mend import Mender, ObstacleError, delete, is_owned
 from classifier_operator.names import CLASSIFIER_LABEL, REQUEST_LABEL
 from classifier_operator.reasons import Problem
-from classifier_operator.resolution import Resolution, apply_resolution, find_registered, read_kept, read_note
 from classifier_operator.resources.resolve_job import build_resolve_job, build_resolve_job_name
 from classifier_operator.resources.revision import build_revision
 from classifier_operator.settings import Settings
@@ -114,7 +115,7 @@ def _find_problem(pod: Object) -> Problem | None:
     """Return what is wrong with a pod, ready or not: that it runs again after a failure mends nothing yet."""
     status = pod.get("status", {})
     conditions = [each for each in status.get("conditions", []) if each["type"] != "Ready"]
-    return pods.find_problem(pod | {"status": status | {"conditions": conditions}})
+    return failures.find_problem(pod | {"status": status | {"conditions": conditions}})
 
 
 def _is_done(job: Object) -> bool:

@@ -3,9 +3,10 @@
 from typing import Any
 
 from classifier_inference.tracking_spec import MANAGED_BUCKET
+from classifier_operator.decide.sharing import Minio
 from classifier_operator.names import MINIO_PORT, build_shared_name
 from classifier_operator.resources import restricted
-from classifier_operator.resources.shared import (
+from classifier_operator.resources.stateful_set import (
     DATA_DIR,
     KEY,
     KEY_ID,
@@ -15,7 +16,6 @@ from classifier_operator.resources.shared import (
     build_stateful_set,
 )
 from classifier_operator.settings import Settings
-from classifier_operator.sinks import Minio
 
 Object = dict[str, Any]
 

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from classifier_inference.tracking_spec import MANAGED_PREFIX
+from classifier_operator.decide.sharing import Mlflow, build_artifact_root
 from classifier_operator.names import MLFLOW_PORT, build_shared_name
 from classifier_operator.resources import restricted
-from classifier_operator.resources.authorities import AUTHORITIES_FILE, build_annotated_authorities
-from classifier_operator.resources.shared import (
+from classifier_operator.resources.mounted_authorities import AUTHORITIES_FILE, build_annotated_authorities
+from classifier_operator.resources.stateful_set import (
     DATA_DIR,
     KEY,
     KEY_ID,
@@ -17,7 +18,6 @@ from classifier_operator.resources.shared import (
     build_stateful_set,
 )
 from classifier_operator.settings import Settings
-from classifier_operator.sinks import Mlflow, build_artifact_root
 
 Object = dict[str, Any]
 DATABASE = f"sqlite:///{DATA_DIR}/mlflow.db"

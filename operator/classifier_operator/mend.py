@@ -7,7 +7,7 @@ from typing import Any
 from classifier_operator import metrics, reasons
 from classifier_operator.attempts import Attempt, Attempts, Child, describe_attempt, describe_contest
 from classifier_operator.cluster import Cluster, ClusterError, ConflictError, GoneError
-from classifier_operator.drift import PRUNED, Drift, Path, build_removal, build_replacement, decide_drift
+from classifier_operator.decide.drift import PRUNED, Drift, Path, build_removal, build_replacement, decide_drift
 from classifier_operator.names import MANAGED_BY_LABEL, SHARED_LABEL
 from classifier_operator.reasons import Problem
 from classifier_operator.spec import KIND, Identity

@@ -6,17 +6,18 @@ from typing import Any
 
 import structlog
 
-from classifier_operator import metrics, pods, reasons
+from classifier_operator import metrics, reasons
 from classifier_operator.attempts import Attempts
-from classifier_operator.children import Mender, ObstacleError, delete, refusals_told
 from classifier_operator.cluster import Cluster, GoneError
+from classifier_operator.decide import failures
+from classifier_operator.decide.sharing import Minio, Shared, decide_sharing
+from classifier_operator.mend import Mender, ObstacleError, delete, refusals_told
 from classifier_operator.names import MANAGED_BY_LABEL, MANAGER, MINIO_PORT, MLFLOW_PORT, SHARED_LABEL
 from classifier_operator.reasons import Problem
-from classifier_operator.resources.minio import build_minio
-from classifier_operator.resources.mlflow import build_mlflow, find_hosts
-from classifier_operator.resources.shared import build_credentials, build_shared_service
+from classifier_operator.resources.minio_server import build_minio
+from classifier_operator.resources.mlflow_server import build_mlflow, find_hosts
+from classifier_operator.resources.stateful_set import build_credentials, build_shared_service
 from classifier_operator.settings import Settings
-from classifier_operator.sinks import Minio, Shared, decide_sharing
 from classifier_operator.spec import KIND
 from classifier_operator.workqueue import Key
 
@@ -82,7 +83,7 @@ class SharedReconciler:
             self._cluster.get("Service", namespace, metadata["name"]),
             self._cluster.find("Pod", namespace, {SHARED_LABEL: shared.name}),
         )
-        problem = next((problem for pod in found if (problem := pods.find_problem(pod))), None)
+        problem = next((problem for pod in found if (problem := failures.find_problem(pod))), None)
         no_secret = problem is not None and problem.reason == reasons.CREDENTIALS_MISSING
         try:
             if isinstance(shared, Minio):
