@@ -12,6 +12,7 @@ from lightkube.core.exceptions import ApiError
 from lightkube.generic_resource import create_namespaced_resource
 from lightkube.types import CascadeType, PatchType
 
+from classifier_operator.api_errors import ClusterError, ConflictError, GoneError
 from classifier_operator.names import API_VERSION, MANAGER
 from classifier_operator.spec import GROUP, KIND, PLURAL, VERSION
 
@@ -39,18 +40,6 @@ _RESOURCES: dict[str, Any] = {
 
 _STALE_PATCH = "the server rejected our request due to an error in our request"
 """Said of a JSON patch whose test fails, or whose paths the object has no more."""
-
-
-class ClusterError(Exception):
-    """The API server did not do what was asked; its own words say why. Asking again later may help."""
-
-
-class ConflictError(ClusterError):
-    """The object has changed since it was read."""
-
-
-class GoneError(ClusterError):
-    """The object, or its namespace, has ended or is about to."""
 
 
 class Cluster:

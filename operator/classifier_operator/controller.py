@@ -18,13 +18,14 @@ from classifier_operator.cluster import Cluster, connect, fetch_served_schema
 from classifier_operator.crd_check import describe_crd_problem
 from classifier_operator.decide.sharing import wants_shared
 from classifier_operator.decide.status import find_condition
+from classifier_operator.key import Key
 from classifier_operator.log_keeper import LogKeeper
 from classifier_operator.reconcile import Reconciler
 from classifier_operator.reconcile_shared import SharedReconciler
 from classifier_operator.settings import Settings
 from classifier_operator.sink_poller import HealthPoller
 from classifier_operator.spec import KIND
-from classifier_operator.workqueue import Key, WorkQueue
+from classifier_operator.workqueue import WorkQueue
 
 CRD_RETRY_SECONDS = 5.0
 EXIT_SECONDS = 5.0

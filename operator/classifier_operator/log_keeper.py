@@ -5,18 +5,17 @@ from typing import Any
 from classifier_inference.termination import Lost
 from classifier_operator import reasons
 from classifier_operator.cluster import Cluster
-from classifier_operator.decide import failures
+from classifier_operator.decide import pod_state
 from classifier_operator.decide.rollout import Rollout
 from classifier_operator.decide.sharing import decide_sharing
 from classifier_operator.decide.sink_health import list_sinks, read_loss, summarise_sinks
 from classifier_operator.decide.status import Condition
-from classifier_operator.mend import ObstacleError
+from classifier_operator.key import Key
 from classifier_operator.names import CLASSIFIER_LABEL
-from classifier_operator.reasons import Problem
+from classifier_operator.reasons import ObstacleError, Problem
 from classifier_operator.reconcile_shared import SharedReconciler, create_credentials
 from classifier_operator.sink_poller import HealthPoller, Target
 from classifier_operator.spec import KIND, ImageClassifier
-from classifier_operator.workqueue import Key
 
 Object = dict[str, Any]
 MANY_WRITERS = {"ReadWriteMany"}
@@ -105,7 +104,7 @@ def find_target(rollout: Rollout) -> Target | None:
     """Return the pod of the present template that is asked how the stores are doing, or None where none is ready."""
     for pod in rollout.current:
         address = pod.get("status", {}).get("podIP")
-        if failures.is_ready(pod) and address:
+        if pod_state.is_ready(pod) and address:
             return Target(pod["metadata"]["name"], address)
     return None
 

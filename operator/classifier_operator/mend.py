@@ -5,23 +5,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from classifier_operator import metrics, reasons
+from classifier_operator.api_errors import ClusterError, ConflictError, GoneError
 from classifier_operator.attempts import Attempt, Attempts, Child, describe_attempt, describe_contest
-from classifier_operator.cluster import Cluster, ClusterError, ConflictError, GoneError
+from classifier_operator.cluster import Cluster
 from classifier_operator.decide.drift import PRUNED, Drift, Path, build_removal, build_replacement, decide_drift
+from classifier_operator.key import Key
 from classifier_operator.names import MANAGED_BY_LABEL, SHARED_LABEL
-from classifier_operator.reasons import Problem
+from classifier_operator.reasons import ObstacleError, Problem
 from classifier_operator.spec import KIND, Identity
-from classifier_operator.workqueue import Key
 
 Object = dict[str, Any]
-
-
-class ObstacleError(Exception):
-    """A child can't be made as it should be; the problem says why."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
 
 
 def is_owned(live: Object, identity: Identity) -> bool:

@@ -58,3 +58,11 @@ class Problem:
 
     reason: str
     message: str
+
+
+class ObstacleError(Exception):
+    """A child can't be made as it should be; the problem says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem

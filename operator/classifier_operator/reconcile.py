@@ -10,8 +10,9 @@ from typing import Any
 import structlog
 
 from classifier_operator import metrics, reasons
+from classifier_operator.api_errors import ClusterError, ConflictError, GoneError
 from classifier_operator.attempts import Attempts
-from classifier_operator.cluster import Cluster, ClusterError, ConflictError, GoneError
+from classifier_operator.cluster import Cluster
 from classifier_operator.decide.class_labels import fetch_labels
 from classifier_operator.decide.registry_question import Resolver
 from classifier_operator.decide.rollout import decide_rollout, find_used_revisions
@@ -25,10 +26,11 @@ from classifier_operator.decide.status import (
     summarise_route,
     summarise_status,
 )
+from classifier_operator.key import Key
 from classifier_operator.log_keeper import LogKeeper
-from classifier_operator.mend import Mender, ObstacleError, delete, is_owned
+from classifier_operator.mend import Mender, delete, is_owned
 from classifier_operator.names import CLASSIFIER_LABEL, REVISION_LABEL, build_selector
-from classifier_operator.reasons import Problem
+from classifier_operator.reasons import ObstacleError, Problem
 from classifier_operator.resources.config_map import build_config_map, build_config_map_name, read_ca_bundle
 from classifier_operator.resources.deployment import build_deployment, read_as_built
 from classifier_operator.resources.event import build_event
@@ -46,7 +48,6 @@ from classifier_operator.spec import (
     parse_identity,
     parse_image_classifier,
 )
-from classifier_operator.workqueue import Key
 
 Object = dict[str, Any]
 RETRY_SECONDS = 1.0

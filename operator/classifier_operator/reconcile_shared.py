@@ -7,19 +7,22 @@ from typing import Any
 import structlog
 
 from classifier_operator import metrics, reasons
+from classifier_operator.api_errors import GoneError
 from classifier_operator.attempts import Attempts
-from classifier_operator.cluster import Cluster, GoneError
+from classifier_operator.cluster import Cluster
 from classifier_operator.decide import failures
-from classifier_operator.decide.sharing import Minio, Shared, decide_sharing
-from classifier_operator.mend import Mender, ObstacleError, delete, refusals_told
+from classifier_operator.decide.sharing import decide_sharing
+from classifier_operator.key import Key
+from classifier_operator.managed_stores import Minio, Shared
+from classifier_operator.mend import Mender, delete, refusals_told
 from classifier_operator.names import MANAGED_BY_LABEL, MANAGER, MINIO_PORT, MLFLOW_PORT, SHARED_LABEL
-from classifier_operator.reasons import Problem
+from classifier_operator.reasons import ObstacleError, Problem
+from classifier_operator.resources.credentials import build_credentials
 from classifier_operator.resources.minio_server import build_minio
 from classifier_operator.resources.mlflow_server import build_mlflow, find_hosts
-from classifier_operator.resources.stateful_set import build_credentials, build_shared_service
+from classifier_operator.resources.shared_service import build_shared_service
 from classifier_operator.settings import Settings
 from classifier_operator.spec import KIND
-from classifier_operator.workqueue import Key
 
 Object = dict[str, Any]
 KINDS = ("StatefulSet", "Service")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import httpx2
 
 from classifier_operator.decide.sink_health import Answer, parse_answer
+from classifier_operator.key import Key
 from classifier_operator.names import HTTP_PORT
-from classifier_operator.workqueue import Key
 
 PERIOD_SECONDS = 30.0
 TIMEOUT_SECONDS = 2.0

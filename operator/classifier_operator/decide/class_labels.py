@@ -8,9 +8,9 @@ from classifier_inference.termination_log import StartError
 from classifier_operator import reasons
 from classifier_operator.cluster import Cluster
 from classifier_operator.decide.model_version import apply_resolution, find_registered, read_kept
-from classifier_operator.mend import ObstacleError, is_owned
+from classifier_operator.mend import is_owned
 from classifier_operator.names import REVISION_LABEL
-from classifier_operator.reasons import Problem
+from classifier_operator.reasons import ObstacleError, Problem
 from classifier_operator.resources.config_map import DOCUMENT_KEY, build_config_map_name
 from classifier_operator.resources.revision import build_revision
 from classifier_operator.spec import ImageClassifier, SpecError, check_labels

@@ -7,9 +7,9 @@ from classifier_operator import reasons
 from classifier_operator.cluster import Cluster
 from classifier_operator.decide import failures
 from classifier_operator.decide.model_version import Resolution, apply_resolution, find_registered, read_kept, read_note
-from classifier_operator.mend import Mender, ObstacleError, delete, is_owned
+from classifier_operator.mend import Mender, delete, is_owned
 from classifier_operator.names import CLASSIFIER_LABEL, REQUEST_LABEL
-from classifier_operator.reasons import Problem
+from classifier_operator.reasons import ObstacleError, Problem
 from classifier_operator.resources.resolve_job import build_resolve_job, build_resolve_job_name
 from classifier_operator.resources.revision import build_revision
 from classifier_operator.settings import Settings

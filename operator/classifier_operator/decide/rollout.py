@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from classifier_operator.decide import failures
+from classifier_operator.decide import pod_state
 from classifier_operator.names import REVISION_LABEL, VERSION_ANNOTATION
 
 HASH_LABEL = "pod-template-hash"
@@ -46,15 +46,15 @@ def decide_rollout(
     }
     of_present = [pod for pod in selected if _controller(pod) in present]
     current = sorted(
-        (pod for pod in of_present if not failures.is_terminating(pod)),
+        (pod for pod in of_present if not pod_state.is_terminating(pod)),
         key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]),
     )
     others = [pod for pod in selected if _controller(pod) not in present]
-    digests = dict.fromkeys(digest for pod in current if (digest := failures.read_digest(pod)))
+    digests = dict.fromkeys(digest for pod in current if (digest := pod_state.read_digest(pod)))
     return Rollout(
         current=tuple(current),
-        ready=sum(map(failures.is_ready, current)),
-        others_answer=sum(map(failures.has_running_container, others)),
+        ready=sum(map(pod_state.is_ready, current)),
+        others_answer=sum(map(pod_state.has_running_container, others)),
         others_expected=any(
             replica_set["spec"]["replicas"] > 0
             for replica_set in replica_sets
@@ -74,12 +74,12 @@ def find_used_revisions(replica_sets: list[dict[str, Any]], selected: list[dict[
 
 def _find_served(candidates: list[dict[str, Any]]) -> ServedModel | None:
     for pod in candidates:
-        if failures.is_ready(pod):
+        if pod_state.is_ready(pod):
             metadata = pod["metadata"]
             return ServedModel(
                 revision=metadata.get("labels", {}).get(REVISION_LABEL, ""),
                 version=metadata.get("annotations", {}).get(VERSION_ANNOTATION, ""),
-                sha256=failures.read_digest(pod),
+                sha256=pod_state.read_digest(pod),
             )
     return None
 

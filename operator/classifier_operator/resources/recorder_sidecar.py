@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from classifier_operator.decide.sharing import resolve_storage, resolve_tracking
+from classifier_operator.managed_stores import resolve_storage, resolve_tracking
 from classifier_operator.resources import restricted
 from classifier_operator.resources.config_map import DOCUMENT_KEY, SPEC_DIR
+from classifier_operator.resources.credentials import KEY, KEY_ID, build_secret_env
 from classifier_operator.resources.mounted_authorities import build_ca_env
-from classifier_operator.resources.stateful_set import KEY, KEY_ID, build_secret_env
 from classifier_operator.resources.variables import build_given_env, merge_env
 from classifier_operator.settings import Settings
 from classifier_operator.spec import ImageClassifier

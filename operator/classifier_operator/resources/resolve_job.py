@@ -6,7 +6,7 @@ The operator itself calls no address that an object names: this runs in the obje
 from typing import Any
 
 from classifier_inference.uri import ModelsUri
-from classifier_operator.decide.sharing import resolve_storage, resolve_tracking
+from classifier_operator.managed_stores import resolve_storage, resolve_tracking
 from classifier_operator.names import REQUEST_LABEL, build_labels, build_metadata
 from classifier_operator.resources import restricted
 from classifier_operator.resources.literal import escape

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from classifier_inference.tracking_spec import Storage, Tracking
-from classifier_operator.decide.sharing import resolve_storage, resolve_tracking
+from classifier_operator.managed_stores import resolve_storage, resolve_tracking
 from classifier_operator.names import API_VERSION
 from classifier_operator.spec import KIND, ImageClassifier
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx2
 
 from classifier_inference.tracking_spec import Storage
-from classifier_operator.decide.sharing import Mlflow
+from classifier_operator.managed_stores import Mlflow
 from classifier_operator.resources.mlflow_server import TRUSTED, build_mlflow
 from classifier_operator.resources.mounted_authorities import AUTHORITIES_FILE
 from tests.integration.prediction_log.stores import (

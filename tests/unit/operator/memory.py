@@ -7,12 +7,12 @@ from typing import Any, cast
 
 from classifier_operator.attempts import Attempts
 from classifier_operator.cluster import Cluster
+from classifier_operator.key import Key
 from classifier_operator.log_keeper import LogKeeper
 from classifier_operator.reconcile import Reconciler
 from classifier_operator.reconcile_shared import SharedReconciler
 from classifier_operator.sink_poller import HealthPoller
 from classifier_operator.spec import KIND
-from classifier_operator.workqueue import Key
 from tests.unit.operator.objects import SETTINGS
 
 Object = dict[str, Any]

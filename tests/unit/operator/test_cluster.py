@@ -4,7 +4,8 @@ import httpx2
 import pytest
 from lightkube.core.exceptions import ApiError
 
-from classifier_operator.cluster import ClusterError, ConflictError, GoneError, _translate, _translated
+from classifier_operator.api_errors import ClusterError, ConflictError, GoneError
+from classifier_operator.cluster import _translate, _translated
 
 
 @pytest.mark.parametrize(

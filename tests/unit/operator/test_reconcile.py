@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from classifier_operator.cluster import ClusterError
+from classifier_operator.api_errors import ClusterError
 from classifier_operator.decide.status import find_condition
 from classifier_operator.reconcile import RETRY_SECONDS, Reconciler, is_told
 from classifier_operator.spec import KIND

@@ -18,8 +18,9 @@ from classifier_operator.decide.model_version import (
     read_note,
 )
 from classifier_operator.decide.registry_question import Resolver
-from classifier_operator.mend import Mender, ObstacleError
+from classifier_operator.mend import Mender
 from classifier_operator.names import build_selector
+from classifier_operator.reasons import ObstacleError
 from classifier_operator.resources.pod import build_pod_template
 from classifier_operator.resources.resolve_job import build_resolve_job, build_resolve_job_name
 from classifier_operator.resources.revision import build_revision

@@ -4,8 +4,9 @@ from typing import Any, cast
 
 import pytest
 
+from classifier_operator.api_errors import ClusterError
 from classifier_operator.attempts import Attempts
-from classifier_operator.cluster import Cluster, ClusterError
+from classifier_operator.cluster import Cluster
 from classifier_operator.reconcile_shared import RETRY_SECONDS, SharedReconciler
 from classifier_operator.spec import KIND
 from tests.unit.operator.memory import KEY, Memory
