@@ -29,7 +29,7 @@ from classifier_operator.decide.status import (
 from classifier_operator.key import Key
 from classifier_operator.log_keeper import LogKeeper
 from classifier_operator.mend import Mender, delete, is_owned
-from classifier_operator.names import CLASSIFIER_LABEL, REVISION_LABEL, build_selector
+from classifier_operator.names import CLASSIFIER_LABEL, FIRST_SLOT, REVISION_LABEL, build_selector
 from classifier_operator.reasons import ObstacleError, Problem
 from classifier_operator.resources.config_map import build_config_map, build_config_map_name, read_ca_bundle
 from classifier_operator.resources.deployment import build_deployment, read_as_built
@@ -158,11 +158,11 @@ class Reconciler:
         template = read_as_built(deployment, revision)
         if template is None:
             await self._log_keeper.prepare(classifier)
-            template = build_pod_template(classifier, revision, self._settings, ca_bundle)
-        wanted = build_deployment(classifier, revision, template)
+            template = build_pod_template(classifier, FIRST_SLOT, revision, self._settings, ca_bundle)
+        wanted = build_deployment(classifier, FIRST_SLOT, revision, template)
         await self._mender.mend(identity, build_service_account(classifier), account)
         await self._mender.mend(identity, build_config_map(identity, revision, ca_bundle), config_map)
-        await self._mender.mend(identity, build_service(classifier), service)
+        await self._mender.mend(identity, build_service(classifier, FIRST_SLOT), service)
         made.deployment = await self._mender.mend(identity, wanted, deployment)
 
     async def _make_route(self, classifier: ImageClassifier, made: Children) -> None:
@@ -183,8 +183,8 @@ class Reconciler:
     async def _write_status(self, body: Object, made: Children) -> None:
         identity = parse_identity(body)
         replica_sets, selected = await asyncio.gather(
-            self._cluster.find("ReplicaSet", identity.namespace, build_selector(identity)),
-            self._cluster.find("Pod", identity.namespace, build_selector(identity)),
+            self._cluster.find("ReplicaSet", identity.namespace, build_selector(identity, FIRST_SLOT)),
+            self._cluster.find("Pod", identity.namespace, build_selector(identity, FIRST_SLOT)),
         )
         if made.revision is not None:
             await self._delete_unused(identity, find_used_revisions(replica_sets, selected) | {made.revision.name})
@@ -207,7 +207,7 @@ class Reconciler:
             contests=self._attempts.list_contested(key),
             remark=made.remark,
         )
-        if await self._replace_status(body, summarise_status(identity, seen, previous, now), now):
+        if await self._replace_status(body, summarise_status(identity, FIRST_SLOT, seen, previous, now), now):
             self._log_keeper.settle(key, losses)
             for loss in losses.values():
                 await self._tell(identity, describe_loss(loss), now)

@@ -63,8 +63,8 @@ class Observation:
     """What else is to be said of what answers."""
 
 
-def summarise_status(identity: Identity, seen: Observation, previous: Status, now: datetime) -> Status:
-    """Return the object's whole status."""
+def summarise_status(identity: Identity, slot: str, seen: Observation, previous: Status, now: datetime) -> Status:
+    """Return the object's whole status. `slot` is the one that serves."""
     conditions = [_summarise_ready(seen, previous), _summarise_served(seen), _summarise_progress(seen)]
     conditions += seen.sinks
     if seen.route is not None:
@@ -74,7 +74,7 @@ def summarise_status(identity: Identity, seen: Observation, previous: Status, no
     return {
         "observedGeneration": identity.generation,
         "replicas": (seen.deployment or {}).get("status", {}).get("replicas", 0),
-        "selector": ",".join(f"{name}={value}" for name, value in build_selector(identity).items()),
+        "selector": ",".join(f"{name}={value}" for name, value in build_selector(identity, slot).items()),
         "conditions": [_render(condition, identity.generation, previous, now) for condition in conditions],
         **({"url": seen.url} if seen.url else {}),
         **({"model": model} if model else {}),

@@ -37,9 +37,9 @@ _GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoS
 
 
 def build_pod_template(
-    classifier: ImageClassifier, revision: Revision, settings: Settings, ca_bundle: str | None
+    classifier: ImageClassifier, slot: str, revision: Revision, settings: Settings, ca_bundle: str | None
 ) -> dict[str, Any]:
-    """Return the template of a revision's pods."""
+    """Return the template of a revision's pods in a slot."""
     pod = classifier.spec.pod
     identity = classifier.identity
     return {
@@ -47,7 +47,7 @@ def build_pod_template(
             "labels": {
                 **pod.labels,
                 **build_labels(identity),
-                **build_selector(identity),
+                **build_selector(identity, slot),
                 REVISION_LABEL: revision.name,
             },
             "annotations": {

@@ -16,6 +16,7 @@ from classifier_operator.attempts import (
 from classifier_operator.cluster import Cluster
 from classifier_operator.key import Key
 from classifier_operator.mend import Mender
+from classifier_operator.names import FIRST_SLOT
 from classifier_operator.reasons import ObstacleError
 from classifier_operator.resources.service import build_service
 from tests.unit.operator.objects import classifier_of
@@ -23,7 +24,7 @@ from tests.unit.operator.objects import classifier_of
 CLASSIFIER = classifier_of()
 IDENTITY = CLASSIFIER.identity
 KEY = Key(IDENTITY.namespace, IDENTITY.name)
-WANTED = build_service(CLASSIFIER)
+WANTED = build_service(CLASSIFIER, FIRST_SLOT)
 HOUR = 3600.0
 
 

@@ -14,6 +14,7 @@ from classifier_inference.termination import Lost, render_termination
 from classifier_operator.decide.sink_health import Answer, parse_answer, read_loss, summarise_lost, summarise_sinks
 from classifier_operator.key import Key
 from classifier_operator.log_keeper import find_volume_problem
+from classifier_operator.names import FIRST_SLOT
 from classifier_operator.reasons import Problem
 from classifier_operator.resources.pod import build_pod_template
 from classifier_operator.resources.revision import build_revision
@@ -30,7 +31,9 @@ WORKS = SinkState(ready=True, reason=SinkReason.LOGGING)
 
 def pod_of(**changes: Any) -> dict[str, Any]:
     classifier = classifier_of(**changes)
-    pod: dict[str, Any] = build_pod_template(classifier, build_revision(classifier, None), SETTINGS, None)["spec"]
+    pod: dict[str, Any] = build_pod_template(classifier, FIRST_SLOT, build_revision(classifier, None), SETTINGS, None)[
+        "spec"
+    ]
     return pod
 
 

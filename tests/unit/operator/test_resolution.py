@@ -19,7 +19,7 @@ from classifier_operator.decide.model_version import (
 )
 from classifier_operator.decide.registry_question import Resolver
 from classifier_operator.mend import Mender
-from classifier_operator.names import build_selector
+from classifier_operator.names import FIRST_SLOT, build_selector
 from classifier_operator.reasons import ObstacleError
 from classifier_operator.resources.pod import build_pod_template
 from classifier_operator.resources.resolve_job import build_resolve_job, build_resolve_job_name
@@ -117,7 +117,7 @@ def test_fetch_gets_the_stores_credentials_from_their_secrets_where_a_file_lies_
 
 
 def secrets_of(classifier: ImageClassifier) -> list[tuple[str, str]]:
-    template = build_pod_template(classifier, build_revision(classifier, None), SETTINGS, None)
+    template = build_pod_template(classifier, FIRST_SLOT, build_revision(classifier, None), SETTINGS, None)
     (fetch,) = (each for each in template["spec"]["initContainers"] if each["name"] == "fetch")
     return [(each["name"], each["valueFrom"]["secretKeyRef"]["name"]) for each in fetch.get("env", [])]
 
@@ -178,7 +178,7 @@ def test_the_jobs_pod_is_restricted_and_no_service_selects_it() -> None:
     assert template["spec"]["securityContext"]["runAsNonRoot"] is True
     assert template["spec"]["nodeSelector"] == {"disk": "ssd"}
     assert container_of(job)["securityContext"]["readOnlyRootFilesystem"] is True
-    assert not build_selector(classifier_of().identity).items() <= template["metadata"]["labels"].items()
+    assert not build_selector(classifier_of().identity, FIRST_SLOT).items() <= template["metadata"]["labels"].items()
 
 
 def test_the_job_trusts_the_operators_certificate_authorities() -> None:
