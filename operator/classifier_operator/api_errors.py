@@ -11,3 +11,7 @@ class ConflictError(ClusterError):
 
 class GoneError(ClusterError):
     """The object, or its namespace, has ended or is about to."""
+
+
+class UnknownKindError(ClusterError):
+    """The cluster has no such kind: an API group that isn't installed, or a CRD."""

@@ -1,25 +1,39 @@
-"""Bring one child to what is wanted: create, mend, or leave alone what isn't ours."""
+"""Mend: bring what is there to what is wanted; write what is to be said. The one module of a reconcile that writes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import structlog
 
 from classifier_operator import metrics, reasons
 from classifier_operator.api_errors import ClusterError, ConflictError, GoneError
 from classifier_operator.attempts import Attempt, Attempts, Child, describe_attempt, describe_contest
 from classifier_operator.cluster import Cluster
 from classifier_operator.decide.drift import PRUNED, Drift, Path, build_removal, build_replacement, decide_drift
+from classifier_operator.decide.ownership import find_child_obstacle, find_shared_obstacle, is_owned
 from classifier_operator.key import Key
-from classifier_operator.names import MANAGED_BY_LABEL, SHARED_LABEL
 from classifier_operator.reasons import ObstacleError, Problem
+from classifier_operator.resources.credentials import build_credentials
+from classifier_operator.resources.event import build_event
+from classifier_operator.resources.kinds import Row
 from classifier_operator.spec import KIND, Identity
 
 Object = dict[str, Any]
+T = TypeVar("T")
+_log = structlog.get_logger()
 
 
-def is_owned(live: Object, identity: Identity) -> bool:
-    """Return whether the object is the child's controlling owner."""
-    return _controller(live).get("uid") == identity.uid
+@dataclass(frozen=True)
+class Mended:
+    """What became of a part's children."""
+
+    live: Mapping[str, Object]
+    """By kind, up to the one that couldn't be made as it should be."""
+    problem: Problem | None
+    """Of that one."""
 
 
 class Mender:
@@ -29,17 +43,78 @@ class Mender:
         self._cluster = cluster
         self._attempts = attempts
 
+    async def mend_part(
+        self, identity: Identity, rows: Iterable[Row[T]], wish: T, children: Mapping[str, Mapping[str, Object]]
+    ) -> Mended:
+        """Create, mend or delete the children of a part's rows, one after the other, up to the first that can't be.
+
+        `children` are the live objects, by kind and by name.
+        """
+        mended: dict[str, Object] = {}
+        try:
+            for row in rows:
+                wanted, there = row.build(wish), children[row.kind.name]
+                if wanted is not None:
+                    live = there.get(wanted["metadata"]["name"])
+                    stays = row.is_made_once and live is not None and is_owned(live, identity)
+                    mended[row.kind.name] = live if live and stays else await self.mend(identity, wanted, live)
+                elif row.name is not None:
+                    await self.delete_owned(identity, there.values())
+        except ObstacleError as obstacle:
+            return Mended(mended, obstacle.problem)
+        return Mended(mended, None)
+
     async def mend(self, identity: Identity, wanted: Object, live: Object | None) -> Object:
         """Return the live child, as it should be, or as others will have it. Raises ObstacleError."""
-        if live is not None:
-            _check_owner(live, identity)
+        _raise(find_child_obstacle(live, identity) if live is not None else None)
         return await self._bring(Key(identity.namespace, identity.name), wanted, live)
 
     async def mend_shared(self, wanted: Object, live: Object | None) -> Object:
-        """Return what objects share, likewise. It has no owner: its labels say whose it is. Raises ObstacleError."""
-        if live is not None:
-            _check_labels(live, wanted)
+        """Return what objects share, likewise. Raises ObstacleError."""
+        _raise(find_shared_obstacle(live, wanted) if live is not None else None)
         return await self._bring(Key(wanted["metadata"]["namespace"]), wanted, live)
+
+    async def delete_owned(self, identity: Identity, unwanted: Iterable[Object]) -> None:
+        """Delete what is wanted no more, of it what is the object's own."""
+        for live in unwanted:
+            if is_owned(live, identity):
+                await self.delete(live)
+
+    async def delete(self, live: Object) -> None:
+        """Delete what is wanted no more, unless it is being deleted already."""
+        if "deletionTimestamp" in live["metadata"]:
+            return
+        metrics.WRITES.labels(live["kind"], "delete").inc()
+        await self._cluster.delete(live)
+
+    async def create_credentials(self, namespace: str, name: str) -> Problem | None:
+        """See to it that a MinIO has credentials: those that are there, or new ones. They are never read.
+
+        Returns what the API server has against them, or None.
+        """
+        secret = build_credentials(namespace, name)
+        try:
+            with _refusals_told("Secret", secret["metadata"]["name"]):
+                created = await self._cluster.create_secret(secret)
+        except ObstacleError as obstacle:
+            return obstacle.problem
+        if created:
+            metrics.WRITES.labels("Secret", "create").inc()
+            _log.info("created credentials", namespace=namespace, name=name)
+        return None
+
+    async def replace_status(self, body: Object, status: Object) -> None:
+        """Write an object's status. Raises ConflictError where the object has changed since it was read."""
+        metrics.WRITES.labels(KIND, "status").inc()
+        await self._cluster.replace_status(body, status)
+
+    async def record_event(self, identity: Identity, condition: Object, now: datetime) -> None:
+        """Tell of a condition, or of what is told like one. An Event that isn't taken holds nothing up."""
+        metrics.WRITES.labels("Event", "create").inc()
+        try:
+            await self._cluster.create_event(build_event(identity, condition, now))
+        except ClusterError as error:
+            _log.warning("event not recorded", namespace=identity.namespace, name=identity.name, error=str(error))
 
     async def _bring(self, owner: Key, wanted: Object, live: Object | None) -> Object:
         kind, name = wanted["kind"], wanted["metadata"]["name"]
@@ -50,7 +125,7 @@ class Mender:
         if not self._attempts.may(child, attempt):
             return self._leave(child, attempt, live)
         try:
-            with refusals_told(kind, name):
+            with _refusals_told(kind, name):
                 brought = await _send(self._cluster, wanted, live, drift)
         except ObstacleError as obstacle:
             self._attempts.note(child, attempt, obstacle.problem)
@@ -67,7 +142,7 @@ class Mender:
 
 
 @contextmanager
-def refusals_told(kind: str, name: str) -> Iterator[None]:
+def _refusals_told(kind: str, name: str) -> Iterator[None]:
     """Make an ObstacleError of what the API server has against a child, in its own words."""
     try:
         yield
@@ -75,14 +150,6 @@ def refusals_told(kind: str, name: str) -> Iterator[None]:
         raise
     except ClusterError as error:
         raise ObstacleError(Problem(reasons.CHILD_REFUSED, f"{kind} {name}: {error}")) from error
-
-
-async def delete(cluster: Cluster, kind: str, live: Object) -> None:
-    """Delete a child that is wanted no more."""
-    if "deletionTimestamp" in live["metadata"]:
-        return
-    metrics.WRITES.labels(kind, "delete").inc()
-    await cluster.delete(live | {"kind": kind})
 
 
 async def _send(cluster: Cluster, wanted: Object, live: Object | None, drift: Drift | None) -> Object:
@@ -109,29 +176,6 @@ def _find_unowned(wanted: Object, live: Object) -> tuple[Path, ...]:
     return tuple(path for path in decide_drift(wanted, live).differences if path[0] in PRUNED)
 
 
-def _check_labels(live: Object, wanted: Object) -> None:
-    name, labels = live["metadata"]["name"], live["metadata"].get("labels", {})
-    if any(labels.get(label) != wanted["metadata"]["labels"][label] for label in (MANAGED_BY_LABEL, SHARED_LABEL)):
-        message = f"a {wanted['kind']} named {name} exists that is not the operator's: delete it"
-        raise ObstacleError(Problem(reasons.NAME_TAKEN, message))
-    if "deletionTimestamp" in live["metadata"]:
-        raise ObstacleError(Problem(reasons.WAITING_FOR_DELETION, f"{name} is being deleted"))
-
-
-def _check_owner(live: Object, identity: Identity) -> None:
-    owner = _controller(live)
-    name = live["metadata"]["name"]
-    if owner.get("uid") != identity.uid:
-        if owner.get("kind") == KIND and owner.get("name") == identity.name:
-            message = f"{name} of an earlier {KIND} of this name is still being deleted"
-            raise ObstacleError(Problem(reasons.WAITING_FOR_DELETION, message))
-        holder = f"{owner['kind']} {owner['name']}" if owner else "nobody"
-        message = f"a {live.get('kind', 'child')} named {name} exists and belongs to {holder}: rename or delete one"
-        raise ObstacleError(Problem(reasons.NAME_TAKEN, message))
-    if "deletionTimestamp" in live["metadata"]:
-        raise ObstacleError(Problem(reasons.WAITING_FOR_DELETION, f"{name} is being deleted"))
-
-
-def _controller(live: Object) -> Object:
-    owners: list[Object] = live["metadata"].get("ownerReferences", [])
-    return next((owner for owner in owners if owner.get("controller")), {})
+def _raise(problem: Problem | None) -> None:
+    if problem is not None:
+        raise ObstacleError(problem)

@@ -1,4 +1,7 @@
-"""Labels that lie in a ConfigMap: copied into the revision, which keeps them while the ConfigMap is away."""
+"""Decide: which labels an object has whose labels lie in a ConfigMap. No I/O.
+
+They are copied into the revision, which keeps them while the ConfigMap is away.
+"""
 
 import json
 from typing import Any
@@ -6,38 +9,35 @@ from typing import Any
 from classifier_inference.labels import parse_labels
 from classifier_inference.termination_log import StartError
 from classifier_operator import reasons
-from classifier_operator.cluster import Cluster
 from classifier_operator.decide.model_version import apply_resolution, find_registered, read_kept
-from classifier_operator.mend import is_owned
-from classifier_operator.names import REVISION_LABEL
 from classifier_operator.reasons import ObstacleError, Problem
-from classifier_operator.resources.config_map import DOCUMENT_KEY, build_config_map_name
+from classifier_operator.resources.config_map import DOCUMENT_KEY
 from classifier_operator.resources.revision import build_revision
 from classifier_operator.spec import ImageClassifier, SpecError, check_labels
 
 Object = dict[str, Any]
 
 
-async def fetch_labels(
-    cluster: Cluster, classifier: ImageClassifier, status: Object
+def decide_labels(
+    classifier: ImageClassifier, found: Object | None, standing: tuple[str, Object] | None, status: Object
 ) -> tuple[list[str] | None, str | None]:
     """Return the labels of model.labels.configMap, None where it isn't set; and what is to be said of them, or None.
 
-    A ConfigMap that is gone stops only what would need it: while nothing else of the pods' spec has changed, the labels
-    are those of the standing revision. Raises ObstacleError.
+    `found` is the ConfigMap that it names, `standing` the revision of the live Deployment and its ConfigMap. Where the
+    former is gone, only what would need it stops: while nothing else of the pods' spec has changed, the labels are
+    those of the standing revision. Raises ObstacleError.
     """
     reference = classifier.spec.model.labels.config_map
     if reference is None:
         return None, None
-    found = await cluster.get("ConfigMap", classifier.identity.namespace, reference.name)
     content = (found or {}).get("data", {}).get(reference.key)
     if content is not None:
         return _parse(content, f"ConfigMap {reference.name}, key {reference.key}"), None
     missing = f"ConfigMap {reference.name} " + (f"has no key {reference.key}" if found else "does not exist")
-    standing = await _find_standing(cluster, classifier, status)
-    if standing is None:
+    kept = _read_standing_labels(classifier, *standing, status) if standing else None
+    if kept is None:
         raise ObstacleError(Problem(reasons.LABELS_NOT_FOUND, missing))
-    return standing, f"{missing}: its labels are kept until the next change of the spec, which needs it"
+    return kept, f"{missing}: its labels are kept until the next change of the spec, which needs it"
 
 
 def _parse(content: str, place: str) -> list[str]:
@@ -47,22 +47,12 @@ def _parse(content: str, place: str) -> list[str]:
         raise ObstacleError(Problem(reasons.LABELS_INVALID, f"{place}: {error}")) from error
 
 
-async def _find_standing(cluster: Cluster, classifier: ImageClassifier, status: Object) -> list[str] | None:
-    identity = classifier.identity
-    deployment = await cluster.get("Deployment", identity.namespace, identity.name)
-    if deployment is None or not is_owned(deployment, identity):
-        return None
-    revision = deployment["spec"]["template"]["metadata"].get("labels", {}).get(REVISION_LABEL, "")
-    config_map = await cluster.get("ConfigMap", identity.namespace, build_config_map_name(identity, revision))
-    return read_standing_labels(classifier, revision, config_map, status)
-
-
-def read_standing_labels(
-    classifier: ImageClassifier, revision: str, config_map: Object | None, status: Object
+def _read_standing_labels(
+    classifier: ImageClassifier, revision: str, config_map: Object, status: Object
 ) -> list[str] | None:
     """Return the labels in a revision's ConfigMap, if with them the object makes that very revision; else None."""
     try:
-        document = json.loads((config_map or {})["data"][DOCUMENT_KEY])
+        document = json.loads(config_map["data"][DOCUMENT_KEY])
         labels: list[str] = document["spec"]["model"]["labels"]["inline"]
     except (KeyError, ValueError):
         return None

@@ -1,13 +1,17 @@
-"""Why a pod, or a Deployment, is not as it should be, as far as a user can do something about it. No I/O."""
+"""Decide: why something is not as it should be, in words that a user can act on. No I/O."""
 
 import re
 from typing import Any
 
 from classifier_inference.termination import Failure, parse_termination
 from classifier_operator import reasons
+from classifier_operator.api_errors import ClusterError
 from classifier_operator.decide.pod_state import Pod, is_ready, list_states
 from classifier_operator.reasons import Problem
 
+FIRST_TOLD = 4
+"""Of failures in a row, the fourth, eighth, sixteenth … is told in status: fewer may be a moment's."""
+_MESSAGE_LIMIT = 1024
 _IMAGE_PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
 _NOT_STARTED = {"CreateContainerError", "RunContainerError", "CreateContainerConfigError", "StartError"}
 _NO_SECRET = re.compile(r'secrets? "[^"]+" not found|couldn\'t find key \S+ in Secret ')
@@ -30,6 +34,26 @@ def find_problem(pod: Pod) -> Problem | None:
     if status.get("phase") == "Failed":
         return Problem(reasons.POD_FAILED, f"{status.get('reason', 'Failed')}: {status.get('message', '')}")
     return None
+
+
+def find_replica_failure(deployment: dict[str, Any] | None) -> Problem | None:
+    """Return why a Deployment can't have its pods made, or None."""
+    for condition in (deployment or {}).get("status", {}).get("conditions", []):
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return Problem(reasons.PODS_FORBIDDEN, condition["message"])
+    return None
+
+
+def is_told(count: int) -> bool:
+    """Return whether status tells of so many failures in a row: ever more rarely, since each write is a trigger."""
+    return count >= FIRST_TOLD and count & (count - 1) == 0
+
+
+def describe_failure(error: Exception) -> Problem:
+    """Return what status says of what nobody reckoned with: the API server's words, but of others the name alone."""
+    name = type(error).__name__
+    message = str(error) if isinstance(error, ClusterError) else f"{name}: the operator's log says more"
+    return Problem(reasons.RECONCILE_FAILED, message[:_MESSAGE_LIMIT])
 
 
 def _find_container_problem(container: dict[str, Any]) -> Problem | None:

@@ -1,113 +1,94 @@
-"""Have a Job ask MLflow's registry what a model's address stands for, and keep what it found."""
+"""Decide: what a Job is to ask MLflow's registry of a model's address, and what becomes of its answer. No I/O."""
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from classifier_inference.uri import ModelsUri
 from classifier_operator import reasons
-from classifier_operator.cluster import Cluster
 from classifier_operator.decide import failures
 from classifier_operator.decide.model_version import Resolution, apply_resolution, find_registered, read_kept, read_note
-from classifier_operator.mend import Mender, delete, is_owned
-from classifier_operator.names import CLASSIFIER_LABEL, REQUEST_LABEL
-from classifier_operator.reasons import ObstacleError, Problem
-from classifier_operator.resources.resolve_job import build_resolve_job, build_resolve_job_name
+from classifier_operator.decide.ownership import is_owned
+from classifier_operator.names import REQUEST_LABEL
+from classifier_operator.reasons import Problem
+from classifier_operator.resources.kinds import Question
+from classifier_operator.resources.resolve_job import build_resolve_job_name, is_resolve_job
 from classifier_operator.resources.revision import build_revision
-from classifier_operator.settings import Settings
-from classifier_operator.spec import Identity, ImageClassifier
+from classifier_operator.spec import ImageClassifier
 
 Object = dict[str, Any]
 
 
-class Resolver:
-    """Turns addresses in MLflow's registry into versions, once a revision."""
+@dataclass(frozen=True)
+class Inquiry:
+    """Where an object's question to the registry stands."""
 
-    def __init__(self, cluster: Cluster, mender: Mender, settings: Settings, ca_bundle: str | None) -> None:
-        self._cluster = cluster
-        self._mender = mender
-        self._settings = settings
-        self._ca_bundle = ca_bundle
-
-    async def resolve(
-        self, classifier: ImageClassifier, labels: list[str] | None, status: Object
-    ) -> tuple[ImageClassifier, Resolution | None]:
-        """Return the object as its pods are to see it, and what was found; the object itself where there is no need.
-
-        `labels` are those of model.labels.configMap. Raises ObstacleError while nothing is found.
-        """
-        address = find_registered(classifier)
-        request = build_revision(classifier, labels).name if address else ""
-        job = await self._find_job(classifier.identity, request)
-        if address is None:
-            return classifier, None
-        kept = read_kept(status, request)
-        if kept is None:
-            found = await self._ask(classifier, address, request, job)
-        else:
-            found = await self._ask_again(classifier, address, kept, job)
-        return apply_resolution(classifier, address, found), found
-
-    async def _ask(
-        self, classifier: ImageClassifier, address: ModelsUri, request: str, job: Object | None
-    ) -> Resolution:
-        await self._ensure_job(classifier, address, request, job, version_only=False)
-        found = await self._find_pods(classifier.identity, request)
-        note = read_note(found)
-        if note is not None and note.source is not None and note.sha256 is not None:
-            uri = str(address.at(note.version))
-            return Resolution(request, uri, note.version, note.source, note.sha256, note.version)
-        if job is not None and (note is not None or _is_done(job)):
-            # It asked for the version alone, or its pod is gone, and its answer with it.
-            await delete(self._cluster, "Job", job)
-        problem = next(filter(None, map(_find_problem, found)), None)
-        raise ObstacleError(problem or Problem(reasons.RESOLVING, f"asking MLflow which version {address} stands for"))
-
-    async def _ask_again(
-        self, classifier: ImageClassifier, address: ModelsUri, kept: Resolution, job: Object | None
-    ) -> Resolution:
-        """Return what was found before, with the version that its alias names by now, as far as that is known."""
-        if address.alias is None:
-            return kept
-        await self._ensure_job(classifier, address, kept.request, job, version_only=True)
-        found = await self._find_pods(classifier.identity, kept.request)
-        latest = _read_latest(found, kept.latest)
-        return Resolution(kept.request, kept.uri, kept.version, kept.source, kept.sha256, latest)
-
-    async def _ensure_job(
-        self, classifier: ImageClassifier, address: ModelsUri, request: str, job: Object | None, *, version_only: bool
-    ) -> None:
-        if job is not None:
-            return
-        wanted = build_resolve_job(
-            classifier, address, request, self._settings, self._ca_bundle, version_only=version_only
-        )
-        identity = classifier.identity
-        live = await self._cluster.get("Job", identity.namespace, wanted["metadata"]["name"])
-        if live is None or not is_owned(live, identity):
-            await self._mender.mend(identity, wanted, live)
-
-    async def _find_job(self, identity: Identity, request: str) -> Object | None:
-        """Return the Job of a request; delete those of others, which nobody waits for any more."""
-        found = None
-        for job in await self._cluster.find("Job", identity.namespace, {CLASSIFIER_LABEL: identity.name}):
-            if not is_owned(job, identity):
-                continue
-            if request and job["metadata"]["name"] == build_resolve_job_name(identity, request):
-                found = job
-            else:
-                await delete(self._cluster, "Job", job)
-        return found
-
-    async def _find_pods(self, identity: Identity, request: str) -> list[Object]:
-        labels = {CLASSIFIER_LABEL: identity.name, REQUEST_LABEL: request}
-        return await self._cluster.find("Pod", identity.namespace, labels)
+    classifier: ImageClassifier
+    """The object as its pods are to see it, once the answer is there."""
+    found: Resolution | None = None
+    question: Question | None = None
+    """What there is to be a Job for."""
+    problem: Problem | None = None
+    """Why there is no answer, where one is needed."""
+    done: tuple[Object, ...] = ()
+    """Jobs that nobody waits for any more."""
 
 
-def _read_latest(found: list[Object], before: str) -> str:
+def decide_inquiry(
+    classifier: ImageClassifier, labels: list[str] | None, status: Object, jobs: list[Object], pods: list[Object]
+) -> Inquiry:
+    """Return what is known and what is to be asked. An object whose model lies elsewhere needs neither.
+
+    `labels` are those of model.labels.configMap, `jobs` and `pods` what is there with the object's label.
+    """
+    address = find_registered(classifier)
+    request = build_revision(classifier, labels).name if address else ""
+    name = build_resolve_job_name(classifier.identity, request)
+    asking = [job for job in jobs if is_owned(job, classifier.identity) and is_resolve_job(job)]
+    job = next((job for job in asking if address and job["metadata"]["name"] == name), None)
+    done = tuple(each for each in asking if each is not job)
+    if address is None:
+        return Inquiry(classifier, done=done)
+    answering = [pod for pod in pods if pod["metadata"].get("labels", {}).get(REQUEST_LABEL) == request]
+    kept = read_kept(status, request)
+    inquiry = (
+        _ask(classifier, address, request, job, answering)
+        if kept is None
+        else _ask_again(classifier, address, kept, answering)
+    )
+    return replace(inquiry, done=(*done, *inquiry.done))
+
+
+def _ask(
+    classifier: ImageClassifier, address: ModelsUri, request: str, job: Object | None, answering: list[Object]
+) -> Inquiry:
+    question = Question(address, request, version_only=False)
+    note = read_note(answering)
+    if note is not None and note.source is not None and note.sha256 is not None:
+        uri = str(address.at(note.version))
+        found = Resolution(request, uri, note.version, note.source, note.sha256, note.version)
+        return Inquiry(apply_resolution(classifier, address, found), found, question)
+    # It asked for the version alone, or its pod is gone, and its answer with it.
+    done = (job,) if job is not None and (note is not None or _is_done(job)) else ()
+    problem = next(filter(None, map(_find_problem, answering)), None)
+    waiting = Problem(reasons.RESOLVING, f"asking MLflow which version {address} stands for")
+    return Inquiry(classifier, question=question, problem=problem or waiting, done=done)
+
+
+def _ask_again(classifier: ImageClassifier, address: ModelsUri, kept: Resolution, answering: list[Object]) -> Inquiry:
+    """Return what was found before, with the version that its alias names by now, as far as that is known."""
+    if address.alias is None:
+        return Inquiry(apply_resolution(classifier, address, kept), kept)
+    found = replace(kept, latest=_read_latest(answering, kept.latest))
+    question = Question(address, kept.request, version_only=True)
+    return Inquiry(apply_resolution(classifier, address, found), found, question)
+
+
+def _read_latest(answering: list[Object], before: str) -> str:
     """Return which version an alias names by now, empty for none, as far as a Job's pods say; else what was known."""
-    note = read_note(found)
+    note = read_note(answering)
     if note is not None:
         return note.version
-    gone = any(problem and problem.reason == reasons.MODEL_NOT_FOUND for problem in map(_find_problem, found))
+    gone = any(problem and problem.reason == reasons.MODEL_NOT_FOUND for problem in map(_find_problem, answering))
     return "" if gone else before
 
 

@@ -92,6 +92,14 @@ def summarise_failed(identity: Identity, problem: Problem, previous: Status, now
     return previous | {"conditions": conditions, "lastFailure": _summarise_failure(ready, previous, now)}
 
 
+def find_new_readiness(previous: Status, status: Status) -> Status | None:
+    """Return the Ready condition where it, or its reason, has changed, or None."""
+    before, after = (find_condition(each, reasons.READY) for each in (previous, status))
+    if after is None or (before and (before["status"], before["reason"]) == (after["status"], after["reason"])):
+        return None
+    return after
+
+
 def find_new_contest(previous: Status, status: Status) -> Status | None:
     """Return what an Event says where others have begun to undo what is mended, as a condition would, or None."""
     before, after = (find_condition(each, reasons.PROGRESSING) or {} for each in (previous, status))
@@ -146,7 +154,7 @@ def _find_obstacle(seen: Observation, previous: Status) -> Problem | None:
 
 def _find_failed(seen: Observation) -> Problem | None:
     """Return why a pod of the present template isn't ready, or isn't there."""
-    return _first(map(failures.find_problem, seen.rollout.current)) or _find_replica_failure(seen.deployment)
+    return _first(map(failures.find_problem, seen.rollout.current)) or failures.find_replica_failure(seen.deployment)
 
 
 def _find_differing_digest(seen: Observation, previous: Status) -> Problem | None:
@@ -158,13 +166,6 @@ def _find_differing_digest(seen: Observation, previous: Status) -> Problem | Non
         return None
     message = f"pods have fetched different models: {', '.join(digests)}; set model.sha256 to the one that is meant"
     return Problem(reasons.MODEL_DIFFERS, message)
-
-
-def _find_replica_failure(deployment: dict[str, Any] | None) -> Problem | None:
-    for condition in (deployment or {}).get("status", {}).get("conditions", []):
-        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            return Problem(reasons.PODS_FORBIDDEN, condition["message"])
-    return None
 
 
 def _summarise_served(seen: Observation) -> Condition:

@@ -3,8 +3,10 @@
 import secrets
 from typing import Any
 
+from classifier_operator.api_kinds import ApiKind
 from classifier_operator.names import build_shared_metadata
 
+SECRET = ApiKind("Secret", "", "v1", "secrets")
 Object = dict[str, Any]
 KEY_ID = "accessKeyId"
 KEY = "secretAccessKey"

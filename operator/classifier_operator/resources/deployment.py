@@ -3,10 +3,18 @@
 import json
 from typing import Any
 
-from classifier_operator.names import AS_BUILT_ANNOTATION, build_metadata, build_selector, build_slot_name
+from classifier_operator.api_kinds import ApiKind
+from classifier_operator.names import (
+    AS_BUILT_ANNOTATION,
+    REVISION_LABEL,
+    build_metadata,
+    build_selector,
+    build_slot_name,
+)
 from classifier_operator.resources.revision import Revision
 from classifier_operator.spec import ImageClassifier
 
+DEPLOYMENT = ApiKind("Deployment", "apps", "v1", "deployments")
 _STRATEGIES = {
     "RollingUpdate": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
     "Recreate": {"type": "Recreate"},
@@ -47,3 +55,9 @@ def read_as_built(live: dict[str, Any] | None, revision: Revision) -> dict[str, 
     except (ValueError, KeyError, TypeError):
         return None
     return template if isinstance(template, dict) else None
+
+
+def read_revision(live: dict[str, Any]) -> str:
+    """Return the name of the revision that a Deployment's template is of, or an empty string."""
+    name: str = live["spec"]["template"]["metadata"].get("labels", {}).get(REVISION_LABEL, "")
+    return name

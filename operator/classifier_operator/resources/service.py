@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from classifier_operator.api_kinds import ApiKind
 from classifier_operator.names import build_metadata, build_selector
 from classifier_operator.spec import ImageClassifier
+
+SERVICE = ApiKind("Service", "", "v1", "services")
 
 
 def build_service(classifier: ImageClassifier, slot: str) -> dict[str, Any]:

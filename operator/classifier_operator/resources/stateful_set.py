@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from classifier_operator.api_kinds import ApiKind
 from classifier_operator.names import SHARED_LABEL, build_shared_metadata, build_shared_name
 from classifier_operator.resources import restricted
 from classifier_operator.settings import Settings
 
+STATEFUL_SET = ApiKind("StatefulSet", "apps", "v1", "statefulsets")
 Object = dict[str, Any]
 DATA_DIR = "/data"
 

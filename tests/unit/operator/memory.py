@@ -8,9 +8,10 @@ from typing import Any, cast
 from classifier_operator.attempts import Attempts
 from classifier_operator.cluster import Cluster
 from classifier_operator.key import Key
-from classifier_operator.log_keeper import LogKeeper
+from classifier_operator.loss_ledger import LossLedger
+from classifier_operator.mend import Mender
+from classifier_operator.observe import Observer
 from classifier_operator.reconcile import Reconciler
-from classifier_operator.reconcile_shared import SharedReconciler
 from classifier_operator.sink_poller import HealthPoller
 from classifier_operator.spec import KIND
 from tests.unit.operator.objects import SETTINGS
@@ -79,6 +80,14 @@ class Memory:
 def reconciler_of(memory: Memory) -> Reconciler:
     """Return a reconciler of such a cluster."""
     cluster, attempts = cast("Cluster", memory), Attempts(lambda: memory.now)
-    shared = SharedReconciler(cluster, SETTINGS, None, attempts, lambda _namespace, _name: None)
-    keeper = LogKeeper(cluster, shared, HealthPoller(lambda _key: None))
-    return Reconciler(cluster, SETTINGS, None, keeper, attempts, clock=lambda: datetime(2030, 1, 1, tzinfo=UTC))
+    return Reconciler(
+        Observer(cluster),
+        Mender(cluster, attempts),
+        attempts,
+        LossLedger(),
+        HealthPoller(lambda _key: None),
+        lambda _namespace, _name: None,
+        SETTINGS,
+        None,
+        clock=lambda: datetime(2030, 1, 1, tzinfo=UTC),
+    )

@@ -11,14 +11,15 @@ import pytest
 from classifier_inference.log_state import SinkReason, SinkState, SinkStates
 from classifier_inference.spec import ClassifierSpec
 from classifier_inference.termination import Lost, render_termination
-from classifier_operator.decide.sink_health import Answer, parse_answer, read_loss, summarise_lost, summarise_sinks
+from classifier_operator.decide.log_volume import find_volume_problem
+from classifier_operator.decide.losses import read_loss, summarise_lost
+from classifier_operator.decide.sink_health import Answer, Target, parse_answer, summarise_sinks
 from classifier_operator.key import Key
-from classifier_operator.log_keeper import find_volume_problem
 from classifier_operator.names import FIRST_SLOT
 from classifier_operator.reasons import Problem
 from classifier_operator.resources.pod import build_pod_template
 from classifier_operator.resources.revision import build_revision
-from classifier_operator.sink_poller import HealthPoller, Target
+from classifier_operator.sink_poller import HealthPoller
 from tests.unit.operator.objects import SETTINGS, classifier_of
 
 MANAGED = {"tracking": {"mode": "Managed"}, "storage": {"mode": "Managed"}}

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from classifier_operator.api_errors import ClusterError
+from classifier_operator.decide.failures import is_told
 from classifier_operator.decide.status import find_condition
-from classifier_operator.reconcile import RETRY_SECONDS, Reconciler, is_told
+from classifier_operator.reconcile import RETRY_SECONDS, Reconciler
 from classifier_operator.spec import KIND
 from tests.unit.operator.memory import KEY, Memory, reconciler_of
 from tests.unit.operator.objects import SPEC, body_of

@@ -9,9 +9,9 @@ import pytest
 
 from classifier_inference.termination import Lost
 from classifier_operator.crd import build_crd, collect_fields
+from classifier_operator.decide.losses import summarise_lost
 from classifier_operator.decide.model_version import Resolution
 from classifier_operator.decide.rollout import decide_rollout, find_used_revisions
-from classifier_operator.decide.sink_health import summarise_lost
 from classifier_operator.decide.status import Condition, Observation, find_condition, summarise_status
 from classifier_operator.names import FIRST_SLOT
 from classifier_operator.reasons import Problem
