@@ -14,6 +14,11 @@ class ApiKind:
     version: str
     plural: str
 
+    @property
+    def api_version(self) -> str:
+        """Return the group and version, as manifests have it."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
 
 IMAGE_CLASSIFIER = ApiKind(KIND, GROUP, VERSION, PLURAL)
 PERSISTENT_VOLUME_CLAIM = ApiKind("PersistentVolumeClaim", "", "v1", "persistentvolumeclaims")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from classifier_operator.api_errors import UnknownKindError
-from classifier_operator.api_kinds import PERSISTENT_VOLUME_CLAIM, POD, REPLICA_SET
+from classifier_operator.api_kinds import PERSISTENT_VOLUME_CLAIM, POD, REPLICA_SET, ApiKind
 from classifier_operator.cluster import Cluster
 from classifier_operator.decide.ownership import is_owned
 from classifier_operator.decide.sink_health import list_managed
@@ -108,7 +108,7 @@ class Observer:
         kinds = [row.kind.name for row in SHARED]
         servers = [(kind, build_shared_name(shared.name)) for kind in kinds for shared in wanted]
         labelled, named, pods, ingresses = await asyncio.gather(
-            asyncio.gather(*(self._find_by_name(kind, namespace, {MANAGED_BY_LABEL: MANAGER}) for kind in kinds)),
+            asyncio.gather(*(self._find_by_name(row.kind, namespace, {MANAGED_BY_LABEL: MANAGER}) for row in SHARED)),
             asyncio.gather(*(self._fetch(kind, namespace, name) for kind, name in servers)),
             asyncio.gather(
                 *(self._cluster.find(POD.name, namespace, {SHARED_LABEL: shared.name}) for shared in wanted)
@@ -141,7 +141,7 @@ class Observer:
 
     async def _observe_kind(self, row: Row[Any], identity: Identity, slot: str) -> dict[str, Object]:
         if row.name is None:
-            return await self._find_by_name(row.kind.name, identity.namespace, {CLASSIFIER_LABEL: identity.name})
+            return await self._find_by_name(row.kind, identity.namespace, {CLASSIFIER_LABEL: identity.name})
         name = row.name(identity, slot)
         live = await self._fetch(row.kind.name, identity.namespace, name)
         return {name: live} if live else {}
@@ -168,13 +168,15 @@ class Observer:
         leads = any(isinstance(shared, Mlflow) for shared in wanted)
         return await self._cluster.find(INGRESS.name, namespace) if leads else []
 
-    async def _find_by_name(self, kind: str, namespace: str, labels: dict[str, str]) -> dict[str, Object]:
+    async def _find_by_name(self, kind: ApiKind, namespace: str, labels: dict[str, str]) -> dict[str, Object]:
         """Return what has the labels, by its name; nothing where the cluster has no such kind."""
         try:
-            found = await self._cluster.find(kind, namespace, labels)
+            found = await self._cluster.find(kind.name, namespace, labels)
         except UnknownKindError:
             return {}
-        return {live["metadata"]["name"]: live | {"kind": kind} for live in found}
+        # The items of a list don't say what they are.
+        said = {"apiVersion": kind.api_version, "kind": kind.name}
+        return {live["metadata"]["name"]: live | said for live in found}
 
     async def _fetch(self, kind: str, namespace: str, name: str) -> Object | None:
         """Return the object, or None where there is none, nor such a kind."""

@@ -106,7 +106,7 @@ class SharedReconciler:
 
     async def _delete_unused(self, namespace: str, world: SharedWorld, wanted: set[str]) -> None:
         """Delete what no object names any more, but neither a volume nor a Secret."""
-        for row in SHARED:
+        for row in reversed(SHARED):
             for live in world.children[row.kind.name].values():
                 labels = live["metadata"].get("labels", {})
                 name = labels.get(SHARED_LABEL)

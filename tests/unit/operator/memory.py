@@ -42,8 +42,9 @@ class Memory:
     async def find(self, kind: str, _namespace: str, labels: Mapping[str, str] | None = None) -> list[Object]:
         self._fail("find", kind)
         wanted = (labels or {}).items()
+        # The items of a list don't say what they are.
         return [
-            copy.deepcopy(each)
+            {field: copy.deepcopy(value) for field, value in each.items() if field not in {"apiVersion", "kind"}}
             for (of, _), each in self.objects.items()
             if of == kind and wanted <= each["metadata"].get("labels", {}).items()
         ]
