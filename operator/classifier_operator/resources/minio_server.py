@@ -7,7 +7,7 @@ from classifier_operator.managed_stores import Minio
 from classifier_operator.names import MINIO_PORT, build_shared_name
 from classifier_operator.resources import restricted
 from classifier_operator.resources.credentials import KEY, KEY_ID, build_secret_env
-from classifier_operator.resources.probes import build_probe
+from classifier_operator.resources.http_probe import build_probe
 from classifier_operator.resources.stateful_set import DATA_DIR, build_container, build_stateful_set
 from classifier_operator.settings import Settings
 

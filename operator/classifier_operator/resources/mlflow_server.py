@@ -8,8 +8,8 @@ from classifier_operator.managed_stores import Mlflow, build_artifact_root
 from classifier_operator.names import MLFLOW_PORT, build_shared_name
 from classifier_operator.resources import restricted
 from classifier_operator.resources.credentials import KEY, KEY_ID, build_secret_env
+from classifier_operator.resources.http_probe import build_probe
 from classifier_operator.resources.mounted_authorities import AUTHORITIES_FILE, build_annotated_authorities
-from classifier_operator.resources.probes import build_probe
 from classifier_operator.resources.stateful_set import DATA_DIR, build_container, build_stateful_set
 from classifier_operator.settings import Settings
 

@@ -9,9 +9,9 @@ from classifier_operator.names import HTTP_PORT, REVISION_LABEL, VERSION_ANNOTAT
 from classifier_operator.resources import restricted
 from classifier_operator.resources.config_map import DOCUMENT_KEY, SPEC_DIR, build_config_map_name
 from classifier_operator.resources.credentials import KEY, KEY_ID, build_secret_env
+from classifier_operator.resources.http_probe import build_probe
 from classifier_operator.resources.literal import escape
 from classifier_operator.resources.mounted_authorities import build_ca_env
-from classifier_operator.resources.probes import build_probe
 from classifier_operator.resources.recorder_sidecar import (
     SPOOL_DIR,
     SPOOL_MOUNT,

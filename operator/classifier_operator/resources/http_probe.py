@@ -1,4 +1,4 @@
-"""How the kubelet asks containers how they are."""
+"""How the kubelet asks a container over HTTP how it is."""
 
 from typing import Any
 
