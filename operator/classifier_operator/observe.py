@@ -86,7 +86,7 @@ class Observer:
             self._cluster.find(POD.name, identity.namespace, {CLASSIFIER_LABEL: identity.name}),
             self._fetch_labels(classifier),
             self._fetch_claim(classifier),
-            self._find_peers(classifier),
+            self._fetch_peers(classifier),
         )
         standing = _find_owned(children, identity, slot)
         return World(children, standing, replica_sets, pods, labels, claim, peers)
@@ -108,12 +108,12 @@ class Observer:
         kinds = [row.kind.name for row in SHARED]
         servers = [(kind, build_shared_name(shared.name)) for kind in kinds for shared in wanted]
         labelled, named, pods, ingresses = await asyncio.gather(
-            asyncio.gather(*(self._find_by_name(row.kind, namespace, {MANAGED_BY_LABEL: MANAGER}) for row in SHARED)),
+            asyncio.gather(*(self._fetch_by_name(row.kind, namespace, {MANAGED_BY_LABEL: MANAGER}) for row in SHARED)),
             asyncio.gather(*(self._fetch(kind, namespace, name) for kind, name in servers)),
             asyncio.gather(
                 *(self._cluster.find(POD.name, namespace, {SHARED_LABEL: shared.name}) for shared in wanted)
             ),
-            self._find_ingresses(namespace, wanted),
+            self._fetch_ingresses(namespace, wanted),
         )
         children = dict(zip(kinds, labelled, strict=True))
         for (kind, name), live in zip(servers, named, strict=True):
@@ -141,7 +141,7 @@ class Observer:
 
     async def _observe_kind(self, row: Row[Any], identity: Identity, slot: str) -> dict[str, Object]:
         if row.name is None:
-            return await self._find_by_name(row.kind, identity.namespace, {CLASSIFIER_LABEL: identity.name})
+            return await self._fetch_by_name(row.kind, identity.namespace, {CLASSIFIER_LABEL: identity.name})
         name = row.name(identity, slot)
         live = await self._fetch(row.kind.name, identity.namespace, name)
         return {name: live} if live else {}
@@ -158,17 +158,17 @@ class Observer:
             return None
         return await self._fetch(PERSISTENT_VOLUME_CLAIM.name, classifier.identity.namespace, volume.claim)
 
-    async def _find_peers(self, classifier: ImageClassifier | None) -> list[Object]:
+    async def _fetch_peers(self, classifier: ImageClassifier | None) -> list[Object]:
         if classifier is None or not list_managed(classifier):
             return []
         return await self.observe_objects(classifier.identity.namespace)
 
-    async def _find_ingresses(self, namespace: str, wanted: list[Shared]) -> list[Object]:
+    async def _fetch_ingresses(self, namespace: str, wanted: list[Shared]) -> list[Object]:
         """Return what may lead to an MLflow, where there is to be one."""
         leads = any(isinstance(shared, Mlflow) for shared in wanted)
         return await self._cluster.find(INGRESS.name, namespace) if leads else []
 
-    async def _find_by_name(self, kind: ApiKind, namespace: str, labels: dict[str, str]) -> dict[str, Object]:
+    async def _fetch_by_name(self, kind: ApiKind, namespace: str, labels: dict[str, str]) -> dict[str, Object]:
         """Return what has the labels, by its name; nothing where the cluster has no such kind."""
         try:
             found = await self._cluster.find(kind.name, namespace, labels)

@@ -117,7 +117,7 @@ async def test_a_kind_that_the_cluster_has_not_is_no_object_that_is_ending(clust
 
 async def test_what_is_observed_of_a_kind_that_the_cluster_has_not_is_nothing(cluster: Cluster) -> None:
     assert await Observer(cluster)._fetch("Job", "team", "photos") is None
-    assert await Observer(cluster)._find_by_name(DEPLOYMENT, "team", {}) == {}
+    assert await Observer(cluster)._fetch_by_name(DEPLOYMENT, "team", {}) == {}
     assert await Observer(cluster).observe_object(Key("team", "photos")) is None
 
 
