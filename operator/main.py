@@ -8,7 +8,7 @@ import kopf
 
 from classifier_operator.controller import Controller
 from classifier_operator.handlers import register
-from classifier_operator.logs import configure_logging
+from classifier_operator.json_logs import configure_logging
 from classifier_operator.names import MANAGER
 from classifier_operator.settings import parse_settings
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from classifier_operator.drift import Drift, Path
+from classifier_operator.decide.drift import Drift, Path
+from classifier_operator.key import Key
 from classifier_operator.reasons import Problem
-from classifier_operator.workqueue import Key
 
 FIRST_SECONDS = 0.5
 LONGEST_SECONDS = 600.0

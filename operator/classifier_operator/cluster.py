@@ -12,45 +12,28 @@ from lightkube.core.exceptions import ApiError
 from lightkube.generic_resource import create_namespaced_resource
 from lightkube.types import CascadeType, PatchType
 
+from classifier_operator.api_errors import ClusterError, ConflictError, GoneError, UnknownKindError
+from classifier_operator.api_kinds import IMAGE_CLASSIFIER, PERSISTENT_VOLUME_CLAIM, POD, REPLICA_SET
 from classifier_operator.names import API_VERSION, MANAGER
-from classifier_operator.spec import GROUP, KIND, PLURAL, VERSION
+from classifier_operator.resources.credentials import SECRET
+from classifier_operator.resources.event import EVENT
+from classifier_operator.resources.kinds import CHILDREN, SHARED
+from classifier_operator.spec import KIND
 
 Object = dict[str, Any]
 T = TypeVar("T")
+_OTHERS = (IMAGE_CLASSIFIER, PERSISTENT_VOLUME_CLAIM, POD, REPLICA_SET, SECRET, EVENT)
 _RESOURCES: dict[str, Any] = {
-    kind: create_namespaced_resource(group, version, kind, plural)
-    for group, version, kind, plural in (
-        (GROUP, VERSION, KIND, PLURAL),
-        ("apps", "v1", "Deployment", "deployments"),
-        ("apps", "v1", "ReplicaSet", "replicasets"),
-        ("apps", "v1", "StatefulSet", "statefulsets"),
-        ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
-        ("", "v1", "Pod", "pods"),
-        ("", "v1", "Secret", "secrets"),
-        ("", "v1", "Service", "services"),
-        ("", "v1", "ServiceAccount", "serviceaccounts"),
-        ("", "v1", "ConfigMap", "configmaps"),
-        ("", "v1", "Event", "events"),
-        ("batch", "v1", "Job", "jobs"),
-        ("networking.k8s.io", "v1", "Ingress", "ingresses"),
-    )
+    kind.name: create_namespaced_resource(kind.group, kind.version, kind.name, kind.plural)
+    for kind in {*_OTHERS, *(row.kind for row in CHILDREN), *(row.kind for row in SHARED)}
 }
-
-
 _STALE_PATCH = "the server rejected our request due to an error in our request"
 """Said of a JSON patch whose test fails, or whose paths the object has no more."""
-
-
-class ClusterError(Exception):
-    """The API server did not do what was asked; its own words say why. Asking again later may help."""
-
-
-class ConflictError(ClusterError):
-    """The object has changed since it was read."""
-
-
-class GoneError(ClusterError):
-    """The object, or its namespace, has ended or is about to."""
+_NO_RESOURCE = "the server could not find the requested resource"
+"""Said of a kind that a served group doesn't have; what is missing otherwise is named."""
+_NO_PATH = "404 page not found"
+"""Said, as text, of a group that isn't served."""
+_NO_KIND = "this cluster has no such kind"
 
 
 class Cluster:
@@ -60,7 +43,7 @@ class Cluster:
         self._client = client
 
     async def get(self, kind: str, namespace: str, name: str) -> Object | None:
-        """Return the object, or None where there is none."""
+        """Return the object, or None where there is none. Raises UnknownKindError where there can be none."""
         try:
             return dict(await _translated(self._client.get(_RESOURCES[kind], name, namespace=namespace)))
         except GoneError:
@@ -171,6 +154,8 @@ async def _translated(call: Awaitable[T]) -> T:
     except ApiError as error:
         raise _translate(error) from error
     except httpx2.HTTPStatusError as error:
+        if error.response.status_code == 404 and error.response.text.strip() == _NO_PATH:
+            raise UnknownKindError(_NO_KIND) from error
         raise ClusterError(f"the API server answered {error.response.status_code}, and nothing else") from error
 
 
@@ -178,6 +163,8 @@ def _translate(error: ApiError) -> ClusterError:
     message = error.status.message or str(error)
     causes = (error.status.details.causes if error.status.details else None) or []
     match error.status.code:
+        case 404 if message == _NO_RESOURCE:
+            return UnknownKindError(_NO_KIND)
         case 404:
             return GoneError(message)
         case 403 if any(cause.reason == "NamespaceTerminating" for cause in causes):

@@ -14,17 +14,19 @@ from prometheus_client import start_http_server
 
 from classifier_operator import metrics, reasons
 from classifier_operator.attempts import Attempts
-from classifier_operator.cluster import Cluster, connect, fetch_served_schema
+from classifier_operator.cluster import connect, fetch_served_schema
 from classifier_operator.crd_check import describe_crd_problem
-from classifier_operator.health import HealthPoller
-from classifier_operator.log import LogKeeper
+from classifier_operator.decide.sharing import wants_shared
+from classifier_operator.decide.status import find_condition
+from classifier_operator.key import Key
+from classifier_operator.loss_ledger import LossLedger
+from classifier_operator.mend import Mender
+from classifier_operator.observe import Observer
 from classifier_operator.reconcile import Reconciler
+from classifier_operator.reconcile_shared import SharedReconciler
 from classifier_operator.settings import Settings
-from classifier_operator.shared import SharedReconciler
-from classifier_operator.sinks import wants_shared
-from classifier_operator.spec import KIND
-from classifier_operator.status import find_condition
-from classifier_operator.workqueue import Key, WorkQueue
+from classifier_operator.sink_poller import HealthPoller
+from classifier_operator.workqueue import WorkQueue
 
 CRD_RETRY_SECONDS = 5.0
 EXIT_SECONDS = 5.0
@@ -40,7 +42,7 @@ class Controller:
         self._stack = contextlib.AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._queue: WorkQueue | None = None
-        self._log_keeper: LogKeeper | None = None
+        self._ledger = LossLedger()
 
     @property
     def watches_one_namespace(self) -> bool:
@@ -54,15 +56,18 @@ class Controller:
         cluster = await self._stack.enter_async_context(connect())
         attempts = Attempts(time.monotonic)
         ca_bundle = self._settings.read_ca_bundle()
-        shared = SharedReconciler(cluster, self._settings, ca_bundle, attempts, self.trigger)
+        observer, mender = Observer(cluster), Mender(cluster, attempts)
+        shared = SharedReconciler(observer, mender, attempts, self._settings, ca_bundle, self.trigger)
         poller = HealthPoller(lambda key: self.trigger(key.namespace, key.name))
-        self._log_keeper = log_keeper = LogKeeper(cluster, shared, poller)
         reconciler = Reconciler(
-            cluster,
+            observer,
+            mender,
+            attempts,
+            self._ledger,
+            poller,
+            shared.find_problem,
             self._settings,
             ca_bundle,
-            log_keeper,
-            attempts,
             clock=lambda: datetime.now(UTC),
         )
 
@@ -71,7 +76,7 @@ class Controller:
 
         self._queue = queue = WorkQueue(work)
         runs = [queue.run() for _ in range(self._settings.workers)]
-        for run in [*runs, self._resync(cluster, shared, queue), poller.run()]:
+        for run in [*runs, self._resync(observer, queue), poller.run()]:
             task = asyncio.create_task(run)
             task.add_done_callback(_end_process_unless_cancelled)
             self._tasks.append(task)
@@ -96,8 +101,8 @@ class Controller:
 
     def note_pod(self, pod: dict[str, Any]) -> None:
         """Take note of what ended with a pod."""
-        if self._log_keeper is not None:
-            self._log_keeper.note_pod(pod)
+        if self._queue is not None:
+            self._ledger.note_pod(pod)
 
     async def _await_crd(self) -> None:
         told = None
@@ -113,13 +118,13 @@ class Controller:
                 told = problem
             await asyncio.sleep(CRD_RETRY_SECONDS)
 
-    async def _resync(self, cluster: Cluster, shared: SharedReconciler, queue: WorkQueue) -> None:
+    async def _resync(self, observer: Observer, queue: WorkQueue) -> None:
         """List the objects from the API server now and then: a watch tells nothing of what it missed."""
         scope = self._settings.watch_namespace or "*"
         while True:
             try:
-                bodies = await cluster.find(KIND, scope)
-                namespaces = await shared.find_namespaces(scope)
+                bodies = await observer.observe_objects(scope)
+                namespaces = await observer.observe_shared_namespaces(scope)
             except Exception as error:  # noqa: BLE001 - the API server may be away; the next pass asks again
                 _log.warning("can't list objects", error=str(error))
             else:

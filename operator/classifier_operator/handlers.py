@@ -6,23 +6,16 @@ from typing import Any
 
 import kopf
 
+from classifier_operator.api_kinds import POD, ApiKind
 from classifier_operator.controller import Controller
 from classifier_operator.names import CLASSIFIER_LABEL, MANAGED_BY_LABEL, MANAGER, SHARED_LABEL
-from classifier_operator.resources.mlflow import leads_to_shared
+from classifier_operator.resources.ingress import INGRESS
+from classifier_operator.resources.kinds import CHILDREN, SHARED
+from classifier_operator.resources.mlflow_server import leads_to_shared
 from classifier_operator.spec import GROUP, PLURAL, VERSION
 
 _OURS: Any = {MANAGED_BY_LABEL: MANAGER, CLASSIFIER_LABEL: kopf.PRESENT}
 _SHARED: Any = {MANAGED_BY_LABEL: MANAGER, SHARED_LABEL: kopf.PRESENT}
-_SHARED_KINDS = (("apps", "v1", "statefulsets"), ("", "v1", "services"), ("", "v1", "pods"))
-_CHILDREN = (
-    ("apps", "v1", "deployments"),
-    ("", "v1", "services"),
-    ("", "v1", "serviceaccounts"),
-    ("", "v1", "configmaps"),
-    ("", "v1", "pods"),
-    ("networking.k8s.io", "v1", "ingresses"),
-    ("batch", "v1", "jobs"),
-)
 
 
 class EndlessBackoffs:
@@ -79,10 +72,13 @@ def register(controller: Controller) -> kopf.OperatorRegistry:
     async def pod_changed(body: kopf.Body, **_: Any) -> None:
         controller.note_pod(dict(body))
 
-    kopf.on.event("", "v1", "pods", labels=_OURS, registry=registry)(pod_changed)
-    kopf.on.event("networking.k8s.io", "v1", "ingresses", registry=registry)(ingress_changed)
-    for group, version, plural in _SHARED_KINDS:
-        kopf.on.event(group, version, plural, labels=_SHARED, registry=registry)(shared_changed)
-    for group, version, plural in _CHILDREN:
-        kopf.on.event(group, version, plural, labels=_OURS, registry=registry)(child_changed)
+    def on_event(kind: ApiKind, handle: Any, **labels: Any) -> None:
+        kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, **labels)(handle)
+
+    on_event(POD, pod_changed, labels=_OURS)
+    on_event(INGRESS, ingress_changed)
+    for kind in (*(row.kind for row in SHARED), POD):
+        on_event(kind, shared_changed, labels=_SHARED)
+    for kind in (*(row.kind for row in CHILDREN), POD):
+        on_event(kind, child_changed, labels=_OURS)
     return registry

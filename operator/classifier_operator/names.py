@@ -16,12 +16,14 @@ SLOT_LABEL = f"{GROUP}/slot"
 REVISION_LABEL = f"{GROUP}/revision"
 REQUEST_LABEL = f"{GROUP}/resolves"
 """On a Job that asks MLflow's registry: the revision that the spec makes as it is written."""
+PURPOSE_LABEL = f"{GROUP}/purpose"
+"""On a Job: what it is for, and by which those of the purpose are found, and no others."""
 VERSION_ANNOTATION = f"{GROUP}/model-version"
 AS_BUILT_ANNOTATION = f"{GROUP}/as-built"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 
-SLOT = "blue"
-"""The slot that serves. A second Deployment can stand beside it under another."""
+FIRST_SLOT = "blue"
+"""Where an object's Deployment begins. A second one can stand beside it in another slot; the Service selects one."""
 
 HTTP_PORT = 9000
 MLFLOW_PORT = 5000
@@ -57,9 +59,19 @@ def build_shared_metadata(namespace: str, name: str) -> dict[str, Any]:
     }
 
 
-def build_selector(identity: Identity) -> dict[str, str]:
-    """Return the labels by which the Deployment and the Service know their pods."""
-    return {CLASSIFIER_LABEL: identity.name, SLOT_LABEL: SLOT}
+def build_selector(identity: Identity, slot: str) -> dict[str, str]:
+    """Return the labels by which a slot's Deployment, and the Service while it serves, know their pods."""
+    return {CLASSIFIER_LABEL: identity.name, SLOT_LABEL: slot}
+
+
+def build_own_name(identity: Identity, _slot: str) -> str:
+    """Return the name of a child of which there is one, whichever slot serves."""
+    return identity.name
+
+
+def build_slot_name(identity: Identity, slot: str) -> str:
+    """Return the name of a slot's Deployment: in the first it is the object's own."""
+    return identity.name if slot == FIRST_SLOT else f"{identity.name}-{slot}"
 
 
 def build_metadata(identity: Identity, name: str | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Conditions and their reasons; those of containers and of stores are in classifier_inference.report."""
+"""Conditions and their reasons; those of containers are in classifier_inference.termination, of stores in log_state."""
 
 from dataclasses import dataclass
 
@@ -58,3 +58,11 @@ class Problem:
 
     reason: str
     message: str
+
+
+class ObstacleError(Exception):
+    """A child can't be made as it should be; the problem says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem

@@ -1,6 +1,16 @@
-"""Reconcile one object: parse -> build -> apply -> observe -> summarise -> patch, whatever the trigger."""
+"""Reconcile one object, whatever the trigger: parse -> observe -> decide -> build -> mend -> summarise.
 
-import asyncio
+    spec.parse_image_classifier      the object as it was sent -> ImageClassifier, or what is wrong with it
+    observe.observe_world            one look at all that is there of it: children, pods, what the spec names
+    decide.plan.decide_plan          labels, the version behind an alias, the revision; and what is in the way
+    resources.kinds                  the table: kind -> manifest, or None for unwanted
+    mend.Mender.mend_part            wanted and live -> apply, create, delete; each part up to its first obstacle
+    decide.status.summarise_status   all that was seen -> status, written where it differs, and told in Events
+    decide.wait.decide_wait          when to look again unasked
+
+Nothing is remembered between two reconciles but what `attempts`, `loss_ledger` and `sink_poller` hold.
+"""
+
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,66 +19,61 @@ from typing import Any
 
 import structlog
 
-from classifier_operator import metrics, reasons
+from classifier_operator import reasons
+from classifier_operator.api_errors import ConflictError, GoneError
 from classifier_operator.attempts import Attempts
-from classifier_operator.children import Mender, ObstacleError, delete, is_owned
-from classifier_operator.cluster import Cluster, ClusterError, ConflictError, GoneError
-from classifier_operator.labels import fetch_labels
-from classifier_operator.log import LogKeeper
-from classifier_operator.log_status import describe_loss, summarise_lost
-from classifier_operator.names import CLASSIFIER_LABEL, REVISION_LABEL, build_selector
-from classifier_operator.reasons import Problem
-from classifier_operator.resolving import Resolver
-from classifier_operator.resources.config_map import build_config_map, build_config_map_name, read_ca_bundle
-from classifier_operator.resources.deployment import build_deployment, read_as_built
-from classifier_operator.resources.event import build_event
-from classifier_operator.resources.ingress import build_ingress, build_url
-from classifier_operator.resources.pod import build_pod_template
-from classifier_operator.resources.revision import Revision, build_revision
-from classifier_operator.resources.service import build_service
-from classifier_operator.resources.service_account import build_service_account
-from classifier_operator.rollout import decide_rollout, find_used_revisions
-from classifier_operator.settings import Settings
-from classifier_operator.spec import (
-    KIND,
-    Identity,
-    ImageClassifier,
-    SpecError,
-    parse_identity,
-    parse_image_classifier,
-)
-from classifier_operator.status import (
+from classifier_operator.decide.failures import describe_failure, is_told
+from classifier_operator.decide.losses import describe_loss, summarise_lost
+from classifier_operator.decide.plan import Plan, decide_plan
+from classifier_operator.decide.rollout import Rollout, decide_rollout, find_unused_config_maps, find_used_revisions
+from classifier_operator.decide.sink_health import decide_target, find_obstacles, list_managed, summarise_sinks
+from classifier_operator.decide.status import (
     Condition,
     Observation,
-    find_condition,
-    find_new_contest,
     summarise_failed,
     summarise_route,
     summarise_status,
 )
-from classifier_operator.workqueue import Key
+from classifier_operator.decide.wait import decide_wait
+from classifier_operator.key import Key
+from classifier_operator.loss_ledger import LossLedger
+from classifier_operator.mend import Mended, Mender
+from classifier_operator.names import FIRST_SLOT, build_selector, build_slot_name
+from classifier_operator.observe import Children, Observer, World
+from classifier_operator.reasons import Problem
+from classifier_operator.resources.config_map import CONFIG_MAP, build_config_map_name, read_ca_bundle
+from classifier_operator.resources.deployment import DEPLOYMENT, read_as_built
+from classifier_operator.resources.ingress import INGRESS, build_url
+from classifier_operator.resources.kinds import PODS, QUESTION, ROUTE, PodsWish, QuestionWish
+from classifier_operator.resources.pod import build_pod_template
+from classifier_operator.resources.resolve_job import JOB
+from classifier_operator.settings import Settings
+from classifier_operator.sink_poller import HealthPoller
+from classifier_operator.spec import ImageClassifier, SpecError, parse_identity, parse_image_classifier
+from classifier_operator.status_writer import StatusWriter
 
 Object = dict[str, Any]
 RETRY_SECONDS = 1.0
 """When to look again at what gives no sign of its own, such as a name that another object holds."""
-FIRST_TOLD = 4
-"""Of failures in a row, the fourth, eighth, sixteenth … is told in status: fewer may be a moment's."""
-_MESSAGE_LIMIT = 1024
 _log = structlog.get_logger()
 
 
-@dataclass
-class Children:
-    """What is there of an object's children, as far as it is the object's own."""
+@dataclass(frozen=True)
+class Made:
+    """What an object came to, and what became of its children."""
 
-    classifier: ImageClassifier | None = None
-    revision: Revision | None = None
-    deployment: Object | None = None
+    plan: Plan | None
+    """None where its spec can't be understood."""
+    problem: Problem | None
+    """What kept its pods from being made as they should be."""
+    deployment: Object | None
     ingress: Object | None = None
-    problem: Problem | None = None
     route: Condition | None = None
-    resolved: Object | None = None
-    remark: str | None = None
+
+    @property
+    def reasons(self) -> set[str]:
+        """Why something isn't as it should be."""
+        return {said.reason for said in (self.problem, self.route) if said is not None}
 
 
 class Reconciler:
@@ -76,32 +81,36 @@ class Reconciler:
 
     def __init__(
         self,
-        cluster: Cluster,
+        observer: Observer,
+        mender: Mender,
+        attempts: Attempts,
+        ledger: LossLedger,
+        poller: HealthPoller,
+        find_shared_problem: Callable[[str, str], Problem | None],
         settings: Settings,
         ca_bundle: str | None,
-        log_keeper: LogKeeper,
-        attempts: Attempts,
         clock: Callable[[], datetime],
     ) -> None:
-        self._cluster = cluster
-        self._log_keeper = log_keeper
+        self._observer = observer
+        self._mender = mender
         self._attempts = attempts
-        self._mender = Mender(cluster, attempts)
-        self._resolver = Resolver(cluster, self._mender, settings, ca_bundle)
+        self._ledger = ledger
+        self._poller = poller
+        self._find_shared_problem = find_shared_problem
         self._settings = settings
         self._ca_bundle = ca_bundle
         self._clock = clock
+        self._writer = StatusWriter(mender)
         self._failures = Counter[Key]()
 
     async def reconcile(self, key: Key) -> float | None:
         """Deal with one object; return the seconds after which to look again, or None. Raises what went wrong."""
-        body = await self._cluster.get(KIND, key.namespace, key.name)
+        body = await self._observer.observe_object(key)
         if body is None or "deletionTimestamp" in body["metadata"]:
             self._forget(key)
             return None
         try:
-            made = await self._make_children(body)
-            await self._write_status(body, made)
+            made = await self._bring(body, FIRST_SLOT)
         except GoneError:
             _log.info("the namespace or the object is ending", namespace=key.namespace, name=key.name)
             return None
@@ -113,163 +122,118 @@ class Reconciler:
                 await self._tell_failure(body, error)
             raise
         del self._failures[key]
-        if {made.problem and made.problem.reason, made.route and made.route.reason} & reasons.SIGNLESS:
-            return RETRY_SECONDS
-        return self._attempts.take_wait(key)
+        signless = RETRY_SECONDS if made.reasons & reasons.SIGNLESS else None
+        return decide_wait(signless, self._attempts.take_wait(key))
 
     def _forget(self, key: Key) -> None:
-        self._log_keeper.forget(key)
+        self._poller.watch(key, None)
+        self._ledger.forget(key)
         self._attempts.forget(key)
         del self._failures[key]
 
-    async def _make_children(self, body: Object) -> Children:
-        identity = parse_identity(body)
-        made = Children()
+    async def _bring(self, body: Object, slot: str) -> Made:
+        identity, classifier, problem = parse_identity(body), None, None
         try:
-            made.classifier = parse_image_classifier(body)
-            labels, made.remark = await fetch_labels(self._cluster, made.classifier, body.get("status", {}))
-            made.classifier, found = await self._resolver.resolve(made.classifier, labels, body.get("status", {}))
-            made.resolved = found.render() if found else None
-            made.revision = build_revision(made.classifier, labels)
-            await self._make_pods(made.classifier, made.revision, made)
+            classifier = parse_image_classifier(body)
         except SpecError as error:
-            made.problem = Problem(reasons.SPEC_INVALID, str(error))
-        except ObstacleError as obstacle:
-            made.problem = obstacle.problem
-        if made.deployment is None:
-            live = await self._cluster.get("Deployment", identity.namespace, identity.name)
-            made.deployment = live if live and is_owned(live, identity) else None
-        if made.classifier is not None:
-            await self._make_route(made.classifier, made)
+            problem = Problem(reasons.SPEC_INVALID, str(error))
+        world = await self._observer.observe_world(identity, classifier, slot)
+        if classifier is None:
+            made = Made(None, problem, world.standing)
+        else:
+            made = await self._make(classifier, slot, world, body.get("status", {}))
+        await self._write_status(body, slot, world, made)
         return made
 
-    async def _make_pods(self, classifier: ImageClassifier, revision: Revision, made: Children) -> None:
-        identity = classifier.identity
-        config_map_name = build_config_map_name(identity, revision.name)
-        account, config_map, service, deployment = await asyncio.gather(
-            self._get("ServiceAccount", identity, identity.name),
-            self._get("ConfigMap", identity, config_map_name),
-            self._get("Service", identity, identity.name),
-            self._get("Deployment", identity, identity.name),
+    async def _make(self, classifier: ImageClassifier, slot: str, world: World, status: Object) -> Made:
+        identity, children = classifier.identity, world.children
+        plan = decide_plan(
+            classifier,
+            status,
+            labels=world.labels,
+            standing=world.standing,
+            config_maps=children[CONFIG_MAP.name],
+            jobs=[*children[JOB.name].values()],
+            pods=world.pods,
+            claim=world.claim,
         )
+        children = await self._observer.observe_named(identity, children, plan.list_names())
+        await self._mender.delete_owned(identity, plan.done)
+        wish = QuestionWish(plan.classifier, plan.question, self._settings, self._ca_bundle)
+        plan = plan.held_back((await self._mender.mend_part(identity, QUESTION, wish, children)).problem)
+        pods = await self._make_pods(plan, slot, children)
+        route = await self._mender.mend_part(identity, ROUTE, classifier, children)
+        ingress = route.live.get(INGRESS.name)
+        return Made(
+            plan,
+            pods.problem,
+            pods.live.get(DEPLOYMENT.name, world.standing),
+            ingress,
+            summarise_route(ingress, route.problem) if ingress or route.problem else None,
+        )
+
+    async def _make_pods(self, plan: Plan, slot: str, children: Children) -> Mended:
+        if plan.revision is None or plan.problem is not None:
+            return Mended({}, plan.problem)
+        classifier, revision, identity = plan.classifier, plan.revision, plan.classifier.identity
+        config_map = children[CONFIG_MAP.name].get(build_config_map_name(identity, revision.name))
         ca_bundle = read_ca_bundle(config_map, self._ca_bundle)
-        await self._log_keeper.check_volume(classifier)
-        template = read_as_built(deployment, revision)
+        template = read_as_built(children[DEPLOYMENT.name].get(build_slot_name(identity, slot)), revision)
         if template is None:
-            await self._log_keeper.prepare(classifier)
-            template = build_pod_template(classifier, revision, self._settings, ca_bundle)
-        wanted = build_deployment(classifier, revision, template)
-        await self._mender.mend(identity, build_service_account(classifier), account)
-        await self._mender.mend(identity, build_config_map(identity, revision, ca_bundle), config_map)
-        await self._mender.mend(identity, build_service(classifier), service)
-        made.deployment = await self._mender.mend(identity, wanted, deployment)
+            storage = classifier.spec.storage
+            managed = storage.mode == "Managed"
+            problem = await self._mender.create_credentials(identity.namespace, storage.name) if managed else None
+            if problem is not None:
+                return Mended({}, problem)
+            template = build_pod_template(classifier, slot, revision, self._settings, ca_bundle)
+        wish = PodsWish(classifier, slot, revision, template, ca_bundle)
+        return await self._mender.mend_part(identity, PODS, wish, children)
 
-    async def _make_route(self, classifier: ImageClassifier, made: Children) -> None:
-        identity = classifier.identity
-        live = await self._get("Ingress", identity, identity.name)
-        wanted = build_ingress(classifier)
-        if wanted is None:
-            if live is not None and is_owned(live, identity):
-                await delete(self._cluster, "Ingress", live)
-            return
-        problem = None
-        try:
-            made.ingress = await self._mender.mend(identity, wanted, live)
-        except ObstacleError as obstacle:
-            problem = obstacle.problem
-        made.route = summarise_route(made.ingress, problem)
-
-    async def _write_status(self, body: Object, made: Children) -> None:
-        identity = parse_identity(body)
-        replica_sets, selected = await asyncio.gather(
-            self._cluster.find("ReplicaSet", identity.namespace, build_selector(identity)),
-            self._cluster.find("Pod", identity.namespace, build_selector(identity)),
-        )
-        if made.revision is not None:
-            await self._delete_unused(identity, find_used_revisions(replica_sets, selected) | {made.revision.name})
-        previous = body.get("status", {})
-        now = self._clock()
+    async def _write_status(self, body: Object, slot: str, world: World, made: Made) -> None:
+        identity, previous, plan, now = parse_identity(body), body.get("status", {}), made.plan, self._clock()
+        selected = world.select_pods(build_selector(identity, slot))
+        if plan and plan.revision:
+            used = find_used_revisions(world.replica_sets, selected, world.standing)
+            config_maps = world.children[CONFIG_MAP.name].values()
+            unused = find_unused_config_maps(identity, [*config_maps], used | {plan.revision.name})
+            await self._mender.delete_owned(identity, unused)
         key = Key(identity.namespace, identity.name)
-        losses = self._log_keeper.list_losses(key)
-        rollout = decide_rollout(made.deployment if made.revision else None, replica_sets, selected)
+        losses = self._ledger.list_losses(key)
+        rollout = decide_rollout(made.deployment if plan and plan.revision else None, world.replica_sets, selected)
+        resolved = plan.resolved.render() if plan and plan.resolved else None
         seen = Observation(
             rollout=rollout,
             deployment=made.deployment,
-            replicas=made.classifier.replicas if made.classifier else None,
-            revision=made.revision.name if made.revision else None,
+            replicas=plan.classifier.replicas if plan else None,
+            revision=plan.revision.name if plan and plan.revision else None,
             problem=made.problem,
-            url=build_url(made.classifier, made.ingress) if made.classifier else previous.get("url"),
+            url=build_url(plan.classifier, made.ingress) if plan else previous.get("url"),
             route=made.route,
-            sinks=await self._log_keeper.observe(made.classifier, rollout, previous) if made.classifier else (),
+            sinks=self._summarise_sinks(plan.classifier, rollout, world, previous) if plan else (),
             log=summarise_lost(previous, [*losses.values()]),
-            resolved=made.resolved or (previous.get("resolved") if made.problem else None),
+            resolved=resolved or (previous.get("resolved") if made.problem else None),
             contests=self._attempts.list_contested(key),
-            remark=made.remark,
+            remark=plan.remark if plan else None,
         )
-        if await self._replace_status(body, summarise_status(identity, seen, previous, now), now):
-            self._log_keeper.settle(key, losses)
+        if await self._writer.replace_status(body, summarise_status(identity, slot, seen, previous, now), now):
+            self._ledger.settle(key, losses)
             for loss in losses.values():
-                await self._tell(identity, describe_loss(loss), now)
+                await self._mender.record_event(identity, describe_loss(loss), now)
+
+    def _summarise_sinks(
+        self, classifier: ImageClassifier, rollout: Rollout, world: World, previous: Object
+    ) -> tuple[Condition, ...]:
+        identity = classifier.identity
+        target = decide_target(rollout.current) if classifier.logs else None
+        answer = self._poller.watch(Key(identity.namespace, identity.name), target)
+        problems = {
+            name: self._find_shared_problem(identity.namespace, name) for name in list_managed(classifier).values()
+        }
+        obstacles = find_obstacles(classifier, world.peers, problems)
+        return tuple(summarise_sinks(classifier, answer, obstacles, previous))
 
     async def _tell_failure(self, body: Object, error: Exception) -> None:
         """Say in status why nothing could be done or seen. What was seen before stays."""
         now = self._clock()
         status = summarise_failed(parse_identity(body), describe_failure(error), body.get("status", {}), now)
-        await self._replace_status(body, status, now)
-
-    async def _replace_status(self, body: Object, status: Object, now: datetime) -> bool:
-        """Write a status that differs from the one before, and tell of what is new in it; return whether it did."""
-        previous = body.get("status", {})
-        if status == previous:
-            return False
-        metrics.WRITES.labels(KIND, "status").inc()
-        await self._cluster.replace_status(body, status)
-        identity = parse_identity(body)
-        await self._tell_readiness(identity, previous, status, now)
-        contest = find_new_contest(previous, status)
-        if contest is not None:
-            await self._tell(identity, contest, now)
-        return True
-
-    async def _tell_readiness(self, identity: Identity, previous: Object, status: Object, now: datetime) -> None:
-        before, after = (find_condition(each, reasons.READY) for each in (previous, status))
-        if after is None or (before and (before["status"], before["reason"]) == (after["status"], after["reason"])):
-            return
-        _log.info(
-            "readiness changed",
-            namespace=identity.namespace,
-            name=identity.name,
-            ready=after["status"],
-            reason=after["reason"],
-            message=after["message"],
-        )
-        await self._tell(identity, after, now)
-
-    async def _tell(self, identity: Identity, condition: Object, now: datetime) -> None:
-        metrics.WRITES.labels("Event", "create").inc()
-        try:
-            await self._cluster.create_event(build_event(identity, condition, now))
-        except ClusterError as error:
-            _log.warning("event not recorded", namespace=identity.namespace, name=identity.name, error=str(error))
-
-    async def _delete_unused(self, identity: Identity, used: set[str]) -> None:
-        """Delete the ConfigMaps of revisions that no pod has, and that none will come back with."""
-        for config_map in await self._cluster.find("ConfigMap", identity.namespace, {CLASSIFIER_LABEL: identity.name}):
-            revision = config_map["metadata"]["labels"].get(REVISION_LABEL)
-            if is_owned(config_map, identity) and revision not in used:
-                await delete(self._cluster, "ConfigMap", config_map)
-
-    async def _get(self, kind: str, identity: Identity, name: str) -> Object | None:
-        return await self._cluster.get(kind, identity.namespace, name)
-
-
-def is_told(failures: int) -> bool:
-    """Return whether status tells of so many failures in a row: ever more rarely, since each write is a trigger."""
-    return failures >= FIRST_TOLD and failures & (failures - 1) == 0
-
-
-def describe_failure(error: Exception) -> Problem:
-    """Return what status says of what nobody reckoned with: the API server's words, but of others the name alone."""
-    name = type(error).__name__
-    message = str(error) if isinstance(error, ClusterError) else f"{name}: the operator's log says more"
-    return Problem(reasons.RECONCILE_FAILED, message[:_MESSAGE_LIMIT])
+        await self._writer.replace_status(body, status, now)

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 from classifier_inference.spec.classifier import ClassifierSpec
 from classifier_inference.spec.fields import Document, Name, cel
 from classifier_inference.spec.labelled_model import Labels
-from classifier_operator.addresses import find_address_problem
+from classifier_operator.registry_addresses import find_address_problem
 
 GROUP = "imageclassifier.dev"
 VERSION = "v1alpha1"

@@ -3,23 +3,15 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import structlog
 
 from classifier_operator import metrics
+from classifier_operator.key import Key
 
 _log = structlog.get_logger()
 FIRST_DELAY = 0.2
 LONGEST_DELAY = 30.0
-
-
-@dataclass(frozen=True, order=True)
-class Key:
-    """Which object, or, with no name, what the objects of a namespace share."""
-
-    namespace: str
-    name: str = ""
 
 
 class WorkQueue:

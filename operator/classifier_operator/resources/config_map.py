@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from classifier_operator.api_kinds import ApiKind
 from classifier_operator.names import REVISION_LABEL, build_metadata
 from classifier_operator.resources.revision import Revision
 from classifier_operator.spec import Identity
 
+CONFIG_MAP = ApiKind("ConfigMap", "", "v1", "configmaps")
 SPEC_DIR = "/etc/classifier"
 """Where pods find what is in it."""
 DOCUMENT_KEY = "classifier.json"

@@ -3,8 +3,11 @@
 from datetime import datetime
 from typing import Any
 
+from classifier_operator.api_kinds import ApiKind
 from classifier_operator.names import API_VERSION, MANAGER
 from classifier_operator.spec import KIND, Identity
+
+EVENT = ApiKind("Event", "", "v1", "events")
 
 
 def build_event(identity: Identity, condition: dict[str, Any], now: datetime) -> dict[str, Any]:

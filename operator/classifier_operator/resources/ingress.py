@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from classifier_operator.api_kinds import ApiKind
 from classifier_operator.names import build_metadata
 from classifier_operator.spec import ImageClassifier
+
+INGRESS = ApiKind("Ingress", "networking.k8s.io", "v1", "ingresses")
 
 
 def build_ingress(classifier: ImageClassifier) -> dict[str, Any] | None:

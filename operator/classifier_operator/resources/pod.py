@@ -7,11 +7,12 @@ from classifier_inference.spec.image_addresses import IMAGES_KEY_ID_VARIABLE, IM
 from classifier_inference.spec.uri import Address, ImageUri, ModelsUri, S3Uri, parse_uri
 from classifier_operator.names import HTTP_PORT, REVISION_LABEL, VERSION_ANNOTATION, build_labels, build_selector
 from classifier_operator.resources import restricted
-from classifier_operator.resources.authorities import build_ca_env
 from classifier_operator.resources.config_map import DOCUMENT_KEY, SPEC_DIR, build_config_map_name
-from classifier_operator.resources.environment import build_given_env, merge_env
+from classifier_operator.resources.credentials import KEY, KEY_ID, build_secret_env
+from classifier_operator.resources.http_probe import build_probe
 from classifier_operator.resources.literal import escape
-from classifier_operator.resources.recorder import (
+from classifier_operator.resources.mounted_authorities import build_ca_env
+from classifier_operator.resources.recorder_sidecar import (
     SPOOL_DIR,
     SPOOL_MOUNT,
     build_credentials_env,
@@ -20,7 +21,7 @@ from classifier_operator.resources.recorder import (
     build_spool_volume,
 )
 from classifier_operator.resources.revision import Revision, build_root_path
-from classifier_operator.resources.shared import KEY, KEY_ID, build_secret_env
+from classifier_operator.resources.variables import build_given_env, merge_env
 from classifier_operator.settings import Settings
 from classifier_operator.spec import ImageClassifier
 
@@ -36,9 +37,9 @@ _GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoS
 
 
 def build_pod_template(
-    classifier: ImageClassifier, revision: Revision, settings: Settings, ca_bundle: str | None
+    classifier: ImageClassifier, slot: str, revision: Revision, settings: Settings, ca_bundle: str | None
 ) -> dict[str, Any]:
-    """Return the template of a revision's pods."""
+    """Return the template of a revision's pods in a slot."""
     pod = classifier.spec.pod
     identity = classifier.identity
     return {
@@ -46,7 +47,7 @@ def build_pod_template(
             "labels": {
                 **pod.labels,
                 **build_labels(identity),
-                **build_selector(identity),
+                **build_selector(identity, slot),
                 REVISION_LABEL: revision.name,
             },
             "annotations": {
@@ -187,8 +188,8 @@ def _build_server(classifier: ImageClassifier, settings: Settings, ca_bundle: st
         "resources": _build_resources(classifier),
         "securityContext": restricted.CONTAINER,
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "readinessProbe": _build_probe("/readyz", period=1, failures=3),
-        "livenessProbe": _build_probe("/healthz", period=10, failures=6),
+        "readinessProbe": build_probe("/readyz", period=1, failures=3),
+        "livenessProbe": build_probe("/healthz", period=10, failures=6),
         "volumeMounts": [
             {"name": "spec", "mountPath": SPEC_DIR, "readOnly": True},
             {"name": "model", "mountPath": MODEL_DIR, "readOnly": True},
@@ -223,12 +224,3 @@ def _build_resources(classifier: ImageClassifier) -> dict[str, Any]:
     if runtime.device == "cuda":
         limits[runtime.gpu.resource] = str(runtime.gpu.count)
     return {name: values for name, values in (("requests", requests), ("limits", limits)) if values}
-
-
-def _build_probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
-    return {
-        "httpGet": {"path": path, "port": "http"},
-        "periodSeconds": period,
-        "timeoutSeconds": 5,
-        "failureThreshold": failures,
-    }

@@ -6,17 +6,20 @@ The operator itself calls no address that an object names: this runs in the obje
 from typing import Any
 
 from classifier_inference.spec.uri import ModelsUri
-from classifier_operator.names import REQUEST_LABEL, build_labels, build_metadata
+from classifier_operator.api_kinds import ApiKind
+from classifier_operator.managed_stores import resolve_storage, resolve_tracking
+from classifier_operator.names import PURPOSE_LABEL, REQUEST_LABEL, build_labels, build_metadata
 from classifier_operator.resources import restricted
-from classifier_operator.resources.authorities import build_annotated_authorities, build_ca_env
-from classifier_operator.resources.environment import build_given_env, merge_env
 from classifier_operator.resources.literal import escape
-from classifier_operator.resources.recorder import build_credentials_env
+from classifier_operator.resources.mounted_authorities import build_annotated_authorities, build_ca_env
+from classifier_operator.resources.recorder_sidecar import build_credentials_env
+from classifier_operator.resources.variables import build_given_env, merge_env
 from classifier_operator.settings import Settings
-from classifier_operator.sinks import resolve_storage, resolve_tracking
 from classifier_operator.spec import Identity, ImageClassifier
 
+JOB = ApiKind("Job", "batch", "v1", "jobs")
 Object = dict[str, Any]
+PURPOSE = "resolve"
 KEPT_SECONDS = 300
 """How long a Job that is done is kept. It is made anew for an alias, and so says within that time that it has moved."""
 _PASSED_ON = {"node_selector", "tolerations", "priority_class_name", "image_pull_secrets"}
@@ -25,6 +28,12 @@ _PASSED_ON = {"node_selector", "tolerations", "priority_class_name", "image_pull
 def build_resolve_job_name(identity: Identity, request: str) -> str:
     """Return the Job's name; it fits the 63 characters of a label."""
     return f"{identity.name}-r-{request}"
+
+
+def is_resolve_job(live: Object) -> bool:
+    """Return whether a Job of an object's asks the registry. Before Jobs carried their purpose, all of them did."""
+    purpose: str = live["metadata"].get("labels", {}).get(PURPOSE_LABEL, PURPOSE)
+    return purpose == PURPOSE
 
 
 def build_resolve_job(
@@ -39,7 +48,7 @@ def build_resolve_job(
     """Return the Job; with `version_only` it asks which version an alias names, and downloads nothing."""
     identity, pod = classifier.identity, classifier.spec.pod
     metadata = build_metadata(identity, build_resolve_job_name(identity, request))
-    labels = {**metadata["labels"], REQUEST_LABEL: request}
+    labels = {**metadata["labels"], REQUEST_LABEL: request, PURPOSE_LABEL: PURPOSE}
     annotations, volumes, mounts = build_annotated_authorities(ca_bundle)
     container = {
         "name": "resolve",

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from classifier_inference.spec.tracking import Storage, Tracking
+from classifier_operator.managed_stores import resolve_storage, resolve_tracking
 from classifier_operator.names import API_VERSION
-from classifier_operator.sinks import resolve_storage, resolve_tracking
 from classifier_operator.spec import KIND, ImageClassifier
 
 SERVING_FIELDS = {"model", "preprocess", "limits", "images", "auth", "top_k", "self_test", "prediction_log"}

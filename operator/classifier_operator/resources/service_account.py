@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from classifier_operator.api_kinds import ApiKind
 from classifier_operator.names import build_metadata
 from classifier_operator.spec import ImageClassifier
+
+SERVICE_ACCOUNT = ApiKind("ServiceAccount", "", "v1", "serviceaccounts")
 
 
 def build_service_account(classifier: ImageClassifier) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx2
 
 from classifier_inference.spec.tracking import Storage
-from classifier_operator.resources.authorities import AUTHORITIES_FILE
-from classifier_operator.resources.mlflow import TRUSTED, build_mlflow
-from classifier_operator.sinks import Mlflow
+from classifier_operator.managed_stores import Mlflow
+from classifier_operator.resources.mlflow_server import TRUSTED, build_mlflow
+from classifier_operator.resources.mounted_authorities import AUTHORITIES_FILE
 from tests.integration.prediction_log.stores import (
     BUCKET,
     MLFLOW,

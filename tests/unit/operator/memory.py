@@ -7,12 +7,13 @@ from typing import Any, cast
 
 from classifier_operator.attempts import Attempts
 from classifier_operator.cluster import Cluster
-from classifier_operator.health import HealthPoller
-from classifier_operator.log import LogKeeper
+from classifier_operator.key import Key
+from classifier_operator.loss_ledger import LossLedger
+from classifier_operator.mend import Mender
+from classifier_operator.observe import Observer
 from classifier_operator.reconcile import Reconciler
-from classifier_operator.shared import SharedReconciler
+from classifier_operator.sink_poller import HealthPoller
 from classifier_operator.spec import KIND
-from classifier_operator.workqueue import Key
 from tests.unit.operator.objects import SETTINGS
 
 Object = dict[str, Any]
@@ -41,8 +42,9 @@ class Memory:
     async def find(self, kind: str, _namespace: str, labels: Mapping[str, str] | None = None) -> list[Object]:
         self._fail("find", kind)
         wanted = (labels or {}).items()
+        # The items of a list don't say what they are.
         return [
-            copy.deepcopy(each)
+            {field: copy.deepcopy(value) for field, value in each.items() if field not in {"apiVersion", "kind"}}
             for (of, _), each in self.objects.items()
             if of == kind and wanted <= each["metadata"].get("labels", {}).items()
         ]
@@ -79,6 +81,14 @@ class Memory:
 def reconciler_of(memory: Memory) -> Reconciler:
     """Return a reconciler of such a cluster."""
     cluster, attempts = cast("Cluster", memory), Attempts(lambda: memory.now)
-    shared = SharedReconciler(cluster, SETTINGS, None, attempts, lambda _namespace, _name: None)
-    keeper = LogKeeper(cluster, shared, HealthPoller(lambda _key: None))
-    return Reconciler(cluster, SETTINGS, None, keeper, attempts, clock=lambda: datetime(2030, 1, 1, tzinfo=UTC))
+    return Reconciler(
+        Observer(cluster),
+        Mender(cluster, attempts),
+        attempts,
+        LossLedger(),
+        HealthPoller(lambda _key: None),
+        lambda _namespace, _name: None,
+        SETTINGS,
+        None,
+        clock=lambda: datetime(2030, 1, 1, tzinfo=UTC),
+    )

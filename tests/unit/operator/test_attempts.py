@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from classifier_operator.api_errors import ClusterError, ConflictError
 from classifier_operator.attempts import (
     CONTESTED_AFTER,
     FIRST_SECONDS,
@@ -12,16 +13,18 @@ from classifier_operator.attempts import (
     LONGEST_SECONDS,
     Attempts,
 )
-from classifier_operator.children import Mender, ObstacleError
-from classifier_operator.cluster import Cluster, ClusterError, ConflictError
+from classifier_operator.cluster import Cluster
+from classifier_operator.key import Key
+from classifier_operator.mend import Mender
+from classifier_operator.names import FIRST_SLOT
+from classifier_operator.reasons import ObstacleError
 from classifier_operator.resources.service import build_service
-from classifier_operator.workqueue import Key
 from tests.unit.operator.objects import classifier_of
 
 CLASSIFIER = classifier_of()
 IDENTITY = CLASSIFIER.identity
 KEY = Key(IDENTITY.namespace, IDENTITY.name)
-WANTED = build_service(CLASSIFIER)
+WANTED = build_service(CLASSIFIER, FIRST_SLOT)
 HOUR = 3600.0
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from classifier_operator.drift import build_removal, build_replacement, decide_drift
+from classifier_operator.decide.drift import build_removal, build_replacement, decide_drift
 from classifier_operator.names import MANAGER
 
 WANTED: dict[str, Any] = {

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from classifier_operator.names import FIRST_SLOT
 from classifier_operator.resources.pod import build_pod_template
 from classifier_operator.resources.revision import build_revision
 from classifier_operator.spec import SpecError
@@ -14,7 +15,7 @@ IMAGES: dict[str, Any] = {"allow": ["photos.example.com", "s3://photos"], "s3": 
 
 def server_env(ca_bundle: str | None = None, **changes: Any) -> dict[str, Any]:
     classifier = classifier_of(**changes)
-    template = build_pod_template(classifier, build_revision(classifier, None), SETTINGS, ca_bundle)
+    template = build_pod_template(classifier, FIRST_SLOT, build_revision(classifier, None), SETTINGS, ca_bundle)
     return {variable["name"]: variable for variable in template["spec"]["containers"][0]["env"]}
 
 

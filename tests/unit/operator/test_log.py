@@ -11,13 +11,15 @@ import pytest
 from classifier_inference.report.sink_state import SinkReason, SinkState, SinkStates
 from classifier_inference.report.termination import Lost, render_termination
 from classifier_inference.spec.classifier import ClassifierSpec
-from classifier_operator.health import HealthPoller, Target
-from classifier_operator.log import find_volume_problem
-from classifier_operator.log_status import Answer, parse_answer, read_loss, summarise_lost, summarise_sinks
+from classifier_operator.decide.log_volume import find_volume_problem
+from classifier_operator.decide.losses import read_loss, summarise_lost
+from classifier_operator.decide.sink_health import Answer, Target, parse_answer, summarise_sinks
+from classifier_operator.key import Key
+from classifier_operator.names import FIRST_SLOT
 from classifier_operator.reasons import Problem
 from classifier_operator.resources.pod import build_pod_template
 from classifier_operator.resources.revision import build_revision
-from classifier_operator.workqueue import Key
+from classifier_operator.sink_poller import HealthPoller
 from tests.unit.operator.objects import SETTINGS, classifier_of
 
 MANAGED = {"tracking": {"mode": "Managed"}, "storage": {"mode": "Managed"}}
@@ -30,7 +32,9 @@ WORKS = SinkState(ready=True, reason=SinkReason.LOGGING)
 
 def pod_of(**changes: Any) -> dict[str, Any]:
     classifier = classifier_of(**changes)
-    pod: dict[str, Any] = build_pod_template(classifier, build_revision(classifier, None), SETTINGS, None)["spec"]
+    pod: dict[str, Any] = build_pod_template(classifier, FIRST_SLOT, build_revision(classifier, None), SETTINGS, None)[
+        "spec"
+    ]
     return pod
 
 

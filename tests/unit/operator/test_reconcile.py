@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from classifier_operator.cluster import ClusterError
-from classifier_operator.reconcile import RETRY_SECONDS, Reconciler, is_told
+from classifier_operator.api_errors import ClusterError, UnknownKindError
+from classifier_operator.attempts import FIRST_SECONDS
+from classifier_operator.decide.failures import is_told
+from classifier_operator.decide.status import find_condition
+from classifier_operator.reconcile import RETRY_SECONDS, Reconciler
 from classifier_operator.spec import KIND
-from classifier_operator.status import find_condition
 from tests.unit.operator.memory import KEY, Memory, reconciler_of
 from tests.unit.operator.objects import SPEC, body_of
 
@@ -189,3 +191,46 @@ async def test_an_edit_that_somebody_repeats_is_told_in_progressing_and_in_one_e
     assert "automountServiceAccountToken of the ServiceAccount photos" in found["message"]
     (event,) = [each for each in memory.events if each["reason"] == "Contested"]
     assert event["type"] == "Warning"
+
+
+async def test_what_is_as_it_should_be_is_not_sent_again() -> None:
+    memory, writes = Memory(object_of(route={"ingress": {}})), list[tuple[str, str]]()
+
+    def note(verb: str, kind: str) -> None:
+        if verb not in {"get", "find"}:
+            writes.append((verb, kind))
+
+    memory.fails = note
+    reconciler = reconciler_of(memory)
+    await reconciler.reconcile(KEY)
+    assert [kind for verb, kind in writes if verb == "apply"] == [
+        "ServiceAccount",
+        "ConfigMap",
+        "Service",
+        "Deployment",
+        "Ingress",
+    ]
+    writes.clear()
+    assert await reconciler.reconcile(KEY) is None
+    assert writes == []
+
+
+async def test_a_kind_that_the_cluster_has_not_is_missed_only_where_it_is_wanted() -> None:
+    memory = Memory(object_of())
+    memory.fails = lambda _verb, kind: UnknownKindError("this cluster has no such kind") if kind == "Ingress" else None
+    reconciler = reconciler_of(memory)
+    await reconciler.reconcile(KEY)
+    assert ready_of(memory)[1] == "Starting"
+    assert find_condition(memory.status, "RouteReady") is None
+    memory.objects[KIND, "photos"]["spec"]["route"] = {"ingress": {}}
+    assert await reconciler.reconcile(KEY) is not None
+    assert ready_of(memory)[1] == "Starting"
+    route = find_condition(memory.status, "RouteReady")
+    assert route is not None
+    assert (route["reason"], route["message"]) == ("ChildRefused", "Ingress photos: this cluster has no such kind")
+
+
+async def test_it_is_looked_again_when_the_first_asks_for_it() -> None:
+    memory = Memory(object_of(route={"ingress": {}}), taken("Service"))
+    memory.fails = lambda verb, kind: ClusterError("exceeded quota") if (verb, kind) == ("apply", "Ingress") else None
+    assert await reconciler_of(memory).reconcile(KEY) == FIRST_SECONDS < RETRY_SECONDS

@@ -8,10 +8,8 @@ import pytest
 
 from classifier_inference.spec.uri import ModelsUri
 from classifier_operator.attempts import Attempts
-from classifier_operator.children import Mender, ObstacleError
 from classifier_operator.cluster import Cluster
-from classifier_operator.names import build_selector
-from classifier_operator.resolution import (
+from classifier_operator.decide.model_version import (
     Resolution,
     apply_resolution,
     describe_moved,
@@ -19,7 +17,11 @@ from classifier_operator.resolution import (
     read_kept,
     read_note,
 )
-from classifier_operator.resolving import Resolver
+from classifier_operator.decide.registry_question import decide_inquiry
+from classifier_operator.mend import Mender
+from classifier_operator.names import FIRST_SLOT, PURPOSE_LABEL, REQUEST_LABEL, build_selector
+from classifier_operator.reasons import ObstacleError
+from classifier_operator.resources.kinds import QUESTION, QuestionWish
 from classifier_operator.resources.pod import build_pod_template
 from classifier_operator.resources.resolve_job import build_resolve_job, build_resolve_job_name
 from classifier_operator.resources.revision import build_revision
@@ -116,7 +118,7 @@ def test_fetch_gets_the_stores_credentials_from_their_secrets_where_a_file_lies_
 
 
 def secrets_of(classifier: ImageClassifier) -> list[tuple[str, str]]:
-    template = build_pod_template(classifier, build_revision(classifier, None), SETTINGS, None)
+    template = build_pod_template(classifier, FIRST_SLOT, build_revision(classifier, None), SETTINGS, None)
     (fetch,) = (each for each in template["spec"]["initContainers"] if each["name"] == "fetch")
     return [(each["name"], each["valueFrom"]["secretKeyRef"]["name"]) for each in fetch.get("env", [])]
 
@@ -177,7 +179,7 @@ def test_the_jobs_pod_is_restricted_and_no_service_selects_it() -> None:
     assert template["spec"]["securityContext"]["runAsNonRoot"] is True
     assert template["spec"]["nodeSelector"] == {"disk": "ssd"}
     assert container_of(job)["securityContext"]["readOnlyRootFilesystem"] is True
-    assert not build_selector(classifier_of().identity).items() <= template["metadata"]["labels"].items()
+    assert not build_selector(classifier_of().identity, FIRST_SLOT).items() <= template["metadata"]["labels"].items()
 
 
 def test_the_job_trusts_the_operators_certificate_authorities() -> None:
@@ -241,12 +243,6 @@ class Memory:
         self.pods = list(pods)
         self.deleted: list[str] = []
 
-    async def find(self, kind: str, namespace: str, labels: dict[str, str]) -> list[dict[str, Any]]:
-        return [*self.jobs.values()] if kind == "Job" else self.pods
-
-    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
-        return self.jobs.get(name)
-
     async def apply(self, manifest: dict[str, Any]) -> dict[str, Any]:
         self.jobs[manifest["metadata"]["name"]] = manifest
         return manifest
@@ -256,9 +252,31 @@ class Memory:
         del self.jobs[live["metadata"]["name"]]
 
 
+class Resolver:
+    """Asks as a reconcile does."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._mender = Mender(cast("Cluster", memory), Attempts(time.monotonic))
+
+    async def resolve(
+        self, classifier: ImageClassifier, labels: list[str] | None, status: dict[str, Any]
+    ) -> tuple[ImageClassifier, Resolution | None]:
+        jobs = dict(self._memory.jobs)
+        request = {REQUEST_LABEL: build_revision(classifier, labels).name}
+        pods = [pod | {"metadata": pod["metadata"] | {"labels": request}} for pod in self._memory.pods]
+        inquiry = decide_inquiry(classifier, labels, status, [*jobs.values()], pods)
+        await self._mender.delete_owned(classifier.identity, inquiry.done)
+        wish = QuestionWish(classifier, inquiry.question, SETTINGS, None)
+        asked = await self._mender.mend_part(classifier.identity, QUESTION, wish, {"Job": jobs})
+        problem = asked.problem or inquiry.problem
+        if problem is not None:
+            raise ObstacleError(problem)
+        return inquiry.classifier, inquiry.found
+
+
 def resolver_of(memory: Memory) -> Resolver:
-    cluster = cast("Cluster", memory)
-    return Resolver(cluster, Mender(cluster, Attempts(time.monotonic)), SETTINGS, None)
+    return Resolver(memory)
 
 
 async def test_a_job_is_made_once_and_waited_for() -> None:
@@ -350,3 +368,28 @@ async def test_a_model_that_lies_elsewhere_leaves_no_job_behind() -> None:
 def test_a_note_of_another_kind_is_no_answer() -> None:
     assert read_note([pod_saying({"sha256": SHA256, "bytes": 5})]) is None
     assert read_note([pod_saying(None)]) is None
+
+
+async def test_a_job_of_an_operator_that_named_no_purpose_is_known_as_what_it_is() -> None:
+    cluster = Memory()
+    with pytest.raises(ObstacleError):
+        await resolver_of(cluster).resolve(classifier_of(), None, {})
+    (job,) = cluster.jobs.values()
+    assert job["metadata"]["labels"].pop(PURPOSE_LABEL) == "resolve"
+    with pytest.raises(ObstacleError):
+        await resolver_of(cluster).resolve(classifier_of(), None, {})
+    assert PURPOSE_LABEL not in job["metadata"]["labels"]
+    with pytest.raises(ObstacleError):
+        await resolver_of(cluster).resolve(classifier_of(topK=3), None, {})
+    assert cluster.deleted == [job["metadata"]["name"]]
+
+
+async def test_a_job_for_another_purpose_is_left_alone() -> None:
+    cluster = Memory()
+    other = job_of()
+    other["metadata"]["labels"][PURPOSE_LABEL] = "compare"
+    cluster.jobs["photos-c"] = other
+    with pytest.raises(ObstacleError):
+        await resolver_of(cluster).resolve(classifier_of(), None, {})
+    assert cluster.deleted == []
+    assert len(cluster.jobs) == 2

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from classifier_inference.spec.classifier import ClassifierSpec
+from classifier_operator.names import FIRST_SLOT
 from classifier_operator.resources.config_map import build_config_map, read_ca_bundle
 from classifier_operator.resources.deployment import build_deployment, read_as_built
 from classifier_operator.resources.ingress import build_ingress, build_url
@@ -22,7 +23,7 @@ def revision_name(classifier: ImageClassifier, labels: list[str] | None = None) 
 
 def template_of(ca_bundle: str | None = None, **changes: Any) -> dict[str, Any]:
     classifier = classifier_of(**changes)
-    return build_pod_template(classifier, build_revision(classifier, None), SETTINGS, ca_bundle)
+    return build_pod_template(classifier, FIRST_SLOT, build_revision(classifier, None), SETTINGS, ca_bundle)
 
 
 @pytest.mark.parametrize(
@@ -102,8 +103,8 @@ def test_labels_of_a_config_map_are_copied_into_the_document() -> None:
 def test_a_template_is_kept_as_it_was_built_for_its_revision() -> None:
     classifier = classifier_of()
     revision = build_revision(classifier, None)
-    template = build_pod_template(classifier, revision, SETTINGS, None)
-    live = build_deployment(classifier, revision, template)
+    template = build_pod_template(classifier, FIRST_SLOT, revision, SETTINGS, None)
+    live = build_deployment(classifier, FIRST_SLOT, revision, template)
     assert read_as_built(live, revision) == template
     assert read_as_built(live, build_revision(classifier_of(topK=2), None)) is None
 
@@ -184,7 +185,7 @@ def test_the_operator_s_variables_reach_all_of_its_containers_and_the_object_s_o
     given = {"A": "ours", "OTEL_SERVICE_NAME": "ours", "POD_NAME": "ours"}
     classifier = classifier_of(pod={"env": [{"name": "A", "value": "own"}]}, tracking={"mode": "Managed"})
     settings = SETTINGS.model_copy(update={"server_env": given})
-    pod = build_pod_template(classifier, build_revision(classifier, None), settings, None)["spec"]
+    pod = build_pod_template(classifier, FIRST_SLOT, build_revision(classifier, None), settings, None)["spec"]
     own = [container for container in pod["initContainers"] if container["name"] in {"fetch", "recorder"}]
     assert len(own) == 2
     for container in (pod["containers"][0], *own):
@@ -199,15 +200,16 @@ def test_the_operator_s_variables_reach_all_of_its_containers_and_the_object_s_o
 def test_the_service_selects_what_the_deployment_makes() -> None:
     classifier = classifier_of()
     template = template_of()
-    selector = build_service(classifier)["spec"]["selector"]
+    selector = build_service(classifier, FIRST_SLOT)["spec"]["selector"]
+    selector = build_service(classifier, FIRST_SLOT)["spec"]["selector"]
     assert selector.items() <= template["metadata"]["labels"].items()
-    deployment = build_deployment(classifier, build_revision(classifier, None), template)
+    deployment = build_deployment(classifier, FIRST_SLOT, build_revision(classifier, None), template)
     assert deployment["spec"]["selector"]["matchLabels"] == selector
 
 
 def test_a_rolling_update_takes_no_pod_away_before_its_successor_is_ready() -> None:
     classifier = classifier_of()
-    strategy = build_deployment(classifier, build_revision(classifier, None), {})["spec"]["strategy"]
+    strategy = build_deployment(classifier, FIRST_SLOT, build_revision(classifier, None), {})["spec"]["strategy"]
     assert strategy["rollingUpdate"]["maxUnavailable"] == 0
 
 

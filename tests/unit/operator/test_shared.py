@@ -4,9 +4,12 @@ from typing import Any, cast
 
 import pytest
 
+from classifier_operator.api_errors import ClusterError
 from classifier_operator.attempts import Attempts
-from classifier_operator.cluster import Cluster, ClusterError
-from classifier_operator.shared import RETRY_SECONDS, SharedReconciler
+from classifier_operator.cluster import Cluster
+from classifier_operator.mend import Mender
+from classifier_operator.observe import Observer
+from classifier_operator.reconcile_shared import RETRY_SECONDS, SharedReconciler
 from classifier_operator.spec import KIND
 from tests.unit.operator.memory import KEY, Memory
 from tests.unit.operator.objects import SETTINGS, SPEC, body_of
@@ -25,7 +28,8 @@ def shared_of(memory: Memory, told: list[str] | None = None) -> SharedReconciler
         if told is not None:
             told.append(name)
 
-    return SharedReconciler(cast("Cluster", memory), SETTINGS, None, Attempts(lambda: memory.now), tell)
+    cluster, attempts = cast("Cluster", memory), Attempts(lambda: memory.now)
+    return SharedReconciler(Observer(cluster), Mender(cluster, attempts), attempts, SETTINGS, None, tell)
 
 
 def pod_waiting(reason: str) -> dict[str, Any]:

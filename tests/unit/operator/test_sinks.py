@@ -6,10 +6,12 @@ import kubernetes_validate
 import pytest
 
 from classifier_inference.spec.tracking import Storage, Tracking
-from classifier_operator.resources.minio import build_minio
-from classifier_operator.resources.mlflow import TRUSTED, build_mlflow, find_hosts, leads_to_shared
-from classifier_operator.resources.shared import build_credentials, build_shared_service
-from classifier_operator.sinks import Minio, Mlflow, decide_sharing, resolve_storage, resolve_tracking, wants_shared
+from classifier_operator.decide.sharing import decide_sharing, wants_shared
+from classifier_operator.managed_stores import Minio, Mlflow, resolve_storage, resolve_tracking
+from classifier_operator.resources.credentials import build_credentials
+from classifier_operator.resources.minio_server import build_minio
+from classifier_operator.resources.mlflow_server import TRUSTED, build_mlflow, find_hosts, leads_to_shared
+from classifier_operator.resources.shared_service import build_shared_service
 from tests.unit.operator.objects import SETTINGS, body_of
 
 MANAGED = {"tracking": {"mode": "Managed"}, "storage": {"mode": "Managed"}}

@@ -9,11 +9,12 @@ import pytest
 
 from classifier_inference.report.termination import Lost
 from classifier_operator.crd import build_crd, collect_fields
-from classifier_operator.log_status import summarise_lost
+from classifier_operator.decide.losses import summarise_lost
+from classifier_operator.decide.model_version import Resolution
+from classifier_operator.decide.rollout import decide_rollout, find_used_revisions
+from classifier_operator.decide.status import Condition, Observation, find_condition, summarise_status
+from classifier_operator.names import FIRST_SLOT
 from classifier_operator.reasons import Problem
-from classifier_operator.resolution import Resolution
-from classifier_operator.rollout import decide_rollout, find_used_revisions
-from classifier_operator.status import Condition, Observation, find_condition, summarise_status
 from tests.unit.operator.objects import classifier_of
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -108,7 +109,7 @@ def status_of(
     sets = replica_sets if replica_sets is not None else [replica_set_of("1", 0), replica_set_of("2", 1)]
     rollout = decide_rollout(deployment, sets, pods)
     seen = Observation(rollout, deployment, replicas, "2", problem, "http://photos.team.svc", route)
-    return summarise_status(IDENTITY, seen, previous or {}, now)
+    return summarise_status(IDENTITY, FIRST_SLOT, seen, previous or {}, now)
 
 
 def ready_of(status: dict[str, Any]) -> tuple[str, str]:
@@ -253,7 +254,7 @@ def paths_of(value: Any, path: str = "") -> set[str]:
 def test_an_alias_that_moved_is_named_beside_the_version_that_answers() -> None:
     rollout = decide_rollout(None, [replica_set_of("2", 1)], [pod_of("2")])
     seen = Observation(rollout, None, 1, "2", None, None, None, resolved=RESOLVED)
-    status = summarise_status(IDENTITY, seen, {}, NOW)
+    status = summarise_status(IDENTITY, FIRST_SLOT, seen, {}, NOW)
     served = find_condition(status, "ModelServed")
     assert served is not None
     assert served["message"].startswith("version v2 answers; the alias names version 4 by now")
@@ -263,7 +264,7 @@ def test_an_alias_that_moved_is_named_beside_the_version_that_answers() -> None:
 def test_what_is_to_be_said_of_what_answers_is_said_there() -> None:
     rollout = decide_rollout(None, [replica_set_of("2", 1)], [pod_of("2")])
     seen = Observation(rollout, None, 1, "2", None, None, None, resolved=RESOLVED, remark="the labels are kept")
-    served = find_condition(summarise_status(IDENTITY, seen, {}, NOW), "ModelServed")
+    served = find_condition(summarise_status(IDENTITY, FIRST_SLOT, seen, {}, NOW), "ModelServed")
     assert served is not None
     assert served["message"].endswith("takes; the labels are kept")
 
@@ -297,7 +298,7 @@ def test_progressing_says_why_a_replica_is_missing_while_others_answer(replica: 
 def test_an_unreadable_spec_leaves_what_answers_named() -> None:
     rollout = decide_rollout(None, [replica_set_of("2", 1)], [pod_of("2")])
     seen = Observation(rollout, None, None, None, Problem("SpecInvalid", "spec.topK: no"), None, None)
-    status = summarise_status(IDENTITY, seen, {}, NOW)
+    status = summarise_status(IDENTITY, FIRST_SLOT, seen, {}, NOW)
     assert ready_of(status) == ("False", "SpecInvalid")
     assert status["model"]["version"] == "v2"
 

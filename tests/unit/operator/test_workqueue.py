@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from classifier_operator import workqueue
-from classifier_operator.workqueue import Key, WorkQueue
+from classifier_operator.key import Key
+from classifier_operator.workqueue import WorkQueue
 
 A, B = Key("ns", "a"), Key("ns", "b")
 

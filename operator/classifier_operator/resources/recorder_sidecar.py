@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from classifier_operator.managed_stores import resolve_storage, resolve_tracking
 from classifier_operator.resources import restricted
-from classifier_operator.resources.authorities import build_ca_env
 from classifier_operator.resources.config_map import DOCUMENT_KEY, SPEC_DIR
-from classifier_operator.resources.environment import build_given_env, merge_env
-from classifier_operator.resources.shared import KEY, KEY_ID, build_secret_env
+from classifier_operator.resources.credentials import KEY, KEY_ID, build_secret_env
+from classifier_operator.resources.mounted_authorities import build_ca_env
+from classifier_operator.resources.variables import build_given_env, merge_env
 from classifier_operator.settings import Settings
-from classifier_operator.sinks import resolve_storage, resolve_tracking
 from classifier_operator.spec import ImageClassifier
 
 Object = dict[str, Any]

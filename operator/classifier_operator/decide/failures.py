@@ -1,45 +1,22 @@
-"""What the status of one pod says. No I/O."""
+"""Decide: why something is not as it should be, in words that a user can act on. No I/O."""
 
 import re
 from typing import Any
 
-from classifier_inference.report.termination import Failure, Fetched, parse_termination
+from classifier_inference.report.termination import Failure, parse_termination
 from classifier_operator import reasons
+from classifier_operator.api_errors import ClusterError
+from classifier_operator.decide.pod_state import Pod, is_ready, list_states
 from classifier_operator.reasons import Problem
 
-Pod = dict[str, Any]
+FIRST_TOLD = 4
+"""Of failures in a row, the fourth, eighth, sixteenth … is told in status: fewer may be a moment's."""
+_MESSAGE_LIMIT = 1024
 _IMAGE_PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
 _NOT_STARTED = {"CreateContainerError", "RunContainerError", "CreateContainerConfigError", "StartError"}
 _NO_SECRET = re.compile(r'secrets? "[^"]+" not found|couldn\'t find key \S+ in Secret ')
 """The kubelet's words where an environment variable comes from a Secret or a key that isn't there."""
 _NO_PROGRAM = re.compile(r'exec: "cp":|executable file not found')
-
-
-def is_ready(pod: Pod) -> bool:
-    """Return whether the Service sends requests there."""
-    conditions = pod.get("status", {}).get("conditions", [])
-    ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
-    return ready and not is_terminating(pod)
-
-
-def is_terminating(pod: Pod) -> bool:
-    """Return whether the pod has been deleted and is still there."""
-    return "deletionTimestamp" in pod["metadata"]
-
-
-def has_running_container(pod: Pod) -> bool:
-    """Return whether something runs in the pod, init containers aside, that could answer."""
-    return any("running" in status.get("state", {}) for status in pod.get("status", {}).get("containerStatuses", []))
-
-
-def read_digest(pod: Pod) -> str | None:
-    """Return the SHA-256 (hex) of the model that the pod fetched, or None while it has not."""
-    for status in pod.get("status", {}).get("initContainerStatuses", []):
-        for state in _states(status):
-            note = parse_termination(state.get("terminated", {}).get("message") or "")
-            if isinstance(note, Fetched):
-                return note.sha256
-    return None
 
 
 def find_problem(pod: Pod) -> Problem | None:
@@ -59,6 +36,26 @@ def find_problem(pod: Pod) -> Problem | None:
     return None
 
 
+def find_replica_failure(deployment: dict[str, Any] | None) -> Problem | None:
+    """Return why a Deployment can't have its pods made, or None."""
+    for condition in (deployment or {}).get("status", {}).get("conditions", []):
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return Problem(reasons.PODS_FORBIDDEN, condition["message"])
+    return None
+
+
+def is_told(count: int) -> bool:
+    """Return whether status tells of so many failures in a row: ever more rarely, since each write is a trigger."""
+    return count >= FIRST_TOLD and count & (count - 1) == 0
+
+
+def describe_failure(error: Exception) -> Problem:
+    """Return what status says of what nobody reckoned with: the API server's words, but of others the name alone."""
+    name = type(error).__name__
+    message = str(error) if isinstance(error, ClusterError) else f"{name}: the operator's log says more"
+    return Problem(reasons.RECONCILE_FAILED, message[:_MESSAGE_LIMIT])
+
+
 def _find_container_problem(container: dict[str, Any]) -> Problem | None:
     waiting = container.get("state", {}).get("waiting", {})
     name, image = container["name"], container["image"]
@@ -67,7 +64,7 @@ def _find_container_problem(container: dict[str, Any]) -> Problem | None:
         return Problem(reasons.IMAGE_PULL_FAILED, f"{name}: image {image}: {message or waiting['reason']}")
     if waiting.get("reason") in _NOT_STARTED:
         return _describe_unstarted(name, image, message)
-    for state in _states(container):
+    for state in list_states(container):
         terminated = state.get("terminated")
         if terminated and terminated.get("exitCode") != 0:
             return _describe_termination(name, image, terminated)
@@ -95,10 +92,6 @@ def _describe_unstarted(name: str, image: str, message: str) -> Problem:
         return Problem(reasons.IMAGE_HAS_NO_CP, f"image {image} has no cp, by which its files are copied: add one")
     reason = reasons.CREDENTIALS_MISSING if _NO_SECRET.search(message) else reasons.CONTAINER_NOT_STARTED
     return Problem(reason, f"{name}: {message}")
-
-
-def _states(container: dict[str, Any]) -> list[dict[str, Any]]:
-    return [container.get("state", {}), container.get("lastState", {})]
 
 
 _COPIES = {"model": reasons.MODEL_NOT_FOUND, "labels": reasons.LABELS_NOT_FOUND}

@@ -10,7 +10,7 @@ from typing import Any
 from classifier_inference.report.termination import Resolved, parse_termination
 from classifier_inference.spec.self_test import SelfTest
 from classifier_inference.spec.uri import ModelsUri, parse_uri
-from classifier_operator.addresses import is_of
+from classifier_operator.registry_addresses import is_of
 from classifier_operator.spec import ImageClassifier
 
 Object = dict[str, Any]

@@ -1,18 +1,28 @@
-"""Summarise: what a pod says of the stores, and what ended unshipped -> conditions, status.log. No I/O."""
+"""Summarise: what a pod says of the stores, and what is known of them otherwise -> conditions. No I/O."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from classifier_inference.report.sink_state import SinkState, SinkStates
-from classifier_inference.report.termination import Lost, parse_termination
 from classifier_operator import reasons
+from classifier_operator.decide.pod_state import is_ready
+from classifier_operator.decide.sharing import decide_sharing
+from classifier_operator.decide.status import Condition, find_condition
 from classifier_operator.reasons import Problem
 from classifier_operator.spec import ImageClassifier
-from classifier_operator.status import Condition, find_condition
 
-RECORDER = "recorder"
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Target:
+    """The pod to ask."""
+
+    pod: str
+    address: str
 
 
 @dataclass(frozen=True)
@@ -38,14 +48,12 @@ def parse_answer(pod: str, body: bytes) -> Answer:
         return Answer(None, pod)
 
 
-def read_loss(pod: dict[str, Any]) -> Lost | None:
-    """Return what ended unshipped with a pod that is terminating or gone, or None where nothing is said of it."""
-    if "deletionTimestamp" not in pod["metadata"]:
-        return None
-    for status in pod.get("status", {}).get("initContainerStatuses", []):
-        if status["name"] == RECORDER:
-            note = parse_termination(status.get("state", {}).get("terminated", {}).get("message") or "")
-            return note if isinstance(note, Lost) else None
+def decide_target(current: Sequence[Object]) -> Target | None:
+    """Return which pod of the present template is asked how the stores are doing, or None where none is ready."""
+    for pod in current:
+        address = pod.get("status", {}).get("podIP")
+        if is_ready(pod) and address:
+            return Target(pod["metadata"]["name"], address)
     return None
 
 
@@ -53,6 +61,29 @@ def list_sinks(classifier: ImageClassifier) -> dict[str, str]:
     """Return the object's conditions of stores, with the part of a pod's answer that each is about."""
     storage = {reasons.STORAGE_READY: "storage"} if classifier.spec.storage.mode != "None" else {}
     return {reasons.TRACKING_READY: "tracking", **storage} if classifier.logs else {}
+
+
+def list_managed(classifier: ImageClassifier) -> dict[str, str]:
+    """Return the names of the managed servers that the object logs to, by the condition that tells of each."""
+    spec, sinks = classifier.spec, list_sinks(classifier)
+    stores = ((reasons.TRACKING_READY, spec.tracking), (reasons.STORAGE_READY, spec.storage))
+    return {kind: store.name for kind, store in stores if store.mode == "Managed" and kind in sinks}
+
+
+def find_obstacles(
+    classifier: ImageClassifier, peers: list[Object], problems: Mapping[str, Problem | None]
+) -> dict[str, Problem]:
+    """Return what is in the way of managed servers, by condition.
+
+    That is an older wish among the namespace's objects (`peers`), or what is wrong with a server (`problems`, by name).
+    """
+    managed = list_managed(classifier)
+    conflicts = decide_sharing(peers).conflicts if managed else {}
+    found = {
+        kind: conflicts.get((classifier.identity.name, kind)) or problems.get(server)
+        for kind, server in managed.items()
+    }
+    return {kind: problem for kind, problem in found.items() if problem is not None}
 
 
 def summarise_sinks(
@@ -88,23 +119,3 @@ def _summarise_sink(
         return Condition(kind, "Unknown", state.reason, state.message or "nothing has been shipped yet")
     message = state.message or "takes what is logged"
     return Condition(kind, "True" if state.ready else "False", state.reason, message)
-
-
-def describe_loss(loss: Lost) -> dict[str, Any]:
-    """Return what an Event says of a loss, as a condition would."""
-    counts = f"{loss.lost_predictions} predictions and {loss.lost_images} images"
-    message = (
-        f"{counts} ended with a pod before they were shipped; predictionLog.volume or a longer shipTime keeps them"
-    )
-    return {"status": "False", "reason": reasons.PREDICTIONS_LOST, "message": message}
-
-
-def summarise_lost(previous: dict[str, Any], losses: list[Lost]) -> dict[str, Any] | None:
-    """Return status.log: what was lost before, and these losses too."""
-    before: dict[str, Any] | None = previous.get("log")
-    if not losses:
-        return before
-    lost = (before or {}).get("lost", {})
-    predictions = lost.get("predictions", 0) + sum(loss.lost_predictions for loss in losses)
-    images = lost.get("images", 0) + sum(loss.lost_images for loss in losses)
-    return {"lost": {"predictions": predictions, "images": images}}

@@ -1,41 +1,15 @@
-"""What MLflow and MinIO have in common: a Service, and a StatefulSet of one pod with a volume that outlives it."""
+"""The StatefulSet of MLflow or MinIO: one pod, with a volume that outlives it."""
 
-import secrets
 from typing import Any
 
+from classifier_operator.api_kinds import ApiKind
 from classifier_operator.names import SHARED_LABEL, build_shared_metadata, build_shared_name
 from classifier_operator.resources import restricted
 from classifier_operator.settings import Settings
 
+STATEFUL_SET = ApiKind("StatefulSet", "apps", "v1", "statefulsets")
 Object = dict[str, Any]
 DATA_DIR = "/data"
-KEY_ID = "accessKeyId"
-KEY = "secretAccessKey"
-
-
-def build_shared_service(namespace: str, name: str, port: int) -> Object:
-    """Return the Service by whose name the pods find it."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": build_shared_metadata(namespace, name),
-        "spec": {
-            "type": "ClusterIP",
-            "selector": {SHARED_LABEL: name},
-            "ports": [{"name": "http", "port": port, "protocol": "TCP", "targetPort": "http"}],
-        },
-    }
-
-
-def build_credentials(namespace: str, name: str) -> Object:
-    """Return the Secret of a MinIO, with new credentials: to be created once, and never replaced."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": build_shared_metadata(namespace, name),
-        "type": "Opaque",
-        "stringData": {KEY_ID: secrets.token_hex(10), KEY: secrets.token_urlsafe(30)},
-    }
 
 
 def build_stateful_set(
@@ -74,22 +48,6 @@ def build_container(name: str, image: str, settings: Settings, **more: Any) -> O
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": "data", "mountPath": DATA_DIR}, restricted.TMP_MOUNT],
         **more,
-    }
-
-
-def build_secret_env(variable: str, secret: str, key: str, *, optional: bool = False) -> Object:
-    """Return an environment variable that the kubelet fills in from a Secret."""
-    reference = {"name": secret, "key": key} | ({"optional": True} if optional else {})
-    return {"name": variable, "valueFrom": {"secretKeyRef": reference}}
-
-
-def build_probe(path: str, *, period: int, failures: int) -> Object:
-    """Return a probe of the port `http`."""
-    return {
-        "httpGet": {"path": path, "port": "http"},
-        "periodSeconds": period,
-        "timeoutSeconds": 5,
-        "failureThreshold": failures,
     }
 
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from classifier_operator import pods
-from classifier_operator.names import REVISION_LABEL, VERSION_ANNOTATION
+from classifier_operator.decide import pod_state
+from classifier_operator.names import CLASSIFIER_LABEL, REVISION_LABEL, VERSION_ANNOTATION
+from classifier_operator.spec import Identity
 
 HASH_LABEL = "pod-template-hash"
 
@@ -46,15 +47,15 @@ def decide_rollout(
     }
     of_present = [pod for pod in selected if _controller(pod) in present]
     current = sorted(
-        (pod for pod in of_present if not pods.is_terminating(pod)),
+        (pod for pod in of_present if not pod_state.is_terminating(pod)),
         key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]),
     )
     others = [pod for pod in selected if _controller(pod) not in present]
-    digests = dict.fromkeys(digest for pod in current if (digest := pods.read_digest(pod)))
+    digests = dict.fromkeys(digest for pod in current if (digest := pod_state.read_digest(pod)))
     return Rollout(
         current=tuple(current),
-        ready=sum(map(pods.is_ready, current)),
-        others_answer=sum(map(pods.has_running_container, others)),
+        ready=sum(map(pod_state.is_ready, current)),
+        others_answer=sum(map(pod_state.has_running_container, others)),
         others_expected=any(
             replica_set["spec"]["replicas"] > 0
             for replica_set in replica_sets
@@ -65,21 +66,37 @@ def decide_rollout(
     )
 
 
-def find_used_revisions(replica_sets: list[dict[str, Any]], selected: list[dict[str, Any]]) -> set[str]:
-    """Return the revisions that a pod has, or that one may yet come back with."""
+def find_used_revisions(
+    replica_sets: list[dict[str, Any]], selected: list[dict[str, Any]], standing: dict[str, Any] | None = None
+) -> set[str]:
+    """Return the revisions that a pod has, or that one may yet come back with. `standing` is the live Deployment."""
     templates = [replica_set["spec"]["template"] for replica_set in replica_sets if replica_set["spec"]["replicas"] > 0]
-    carriers = [*templates, *selected]
+    # A Deployment that was made a moment ago has no ReplicaSet yet.
+    newest = [standing["spec"]["template"]] if standing else []
+    carriers = [*templates, *newest, *selected]
     return {carrier["metadata"].get("labels", {}).get(REVISION_LABEL, "") for carrier in carriers}
+
+
+def find_unused_config_maps(
+    identity: Identity, config_maps: list[dict[str, Any]], used: set[str]
+) -> list[dict[str, Any]]:
+    """Return the ConfigMaps, by their labels, of revisions that no pod has, and that none will come back with."""
+    labelled = [(config_map, config_map["metadata"].get("labels", {})) for config_map in config_maps]
+    return [
+        config_map
+        for config_map, labels in labelled
+        if labels.get(CLASSIFIER_LABEL) == identity.name and labels.get(REVISION_LABEL) not in used
+    ]
 
 
 def _find_served(candidates: list[dict[str, Any]]) -> ServedModel | None:
     for pod in candidates:
-        if pods.is_ready(pod):
+        if pod_state.is_ready(pod):
             metadata = pod["metadata"]
             return ServedModel(
                 revision=metadata.get("labels", {}).get(REVISION_LABEL, ""),
                 version=metadata.get("annotations", {}).get(VERSION_ANNOTATION, ""),
-                sha256=pods.read_digest(pod),
+                sha256=pod_state.read_digest(pod),
             )
     return None
 

@@ -3,19 +3,13 @@
 from typing import Any
 
 from classifier_inference.spec.tracking import MANAGED_BUCKET
+from classifier_operator.managed_stores import Minio
 from classifier_operator.names import MINIO_PORT, build_shared_name
 from classifier_operator.resources import restricted
-from classifier_operator.resources.shared import (
-    DATA_DIR,
-    KEY,
-    KEY_ID,
-    build_container,
-    build_probe,
-    build_secret_env,
-    build_stateful_set,
-)
+from classifier_operator.resources.credentials import KEY, KEY_ID, build_secret_env
+from classifier_operator.resources.http_probe import build_probe
+from classifier_operator.resources.stateful_set import DATA_DIR, build_container, build_stateful_set
 from classifier_operator.settings import Settings
-from classifier_operator.sinks import Minio
 
 Object = dict[str, Any]
 

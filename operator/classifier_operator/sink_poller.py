@@ -7,22 +7,14 @@ from dataclasses import dataclass, field
 
 import httpx2
 
-from classifier_operator.log_status import Answer, parse_answer
+from classifier_operator.decide.sink_health import Answer, Target, parse_answer
+from classifier_operator.key import Key
 from classifier_operator.names import HTTP_PORT
-from classifier_operator.workqueue import Key
 
 PERIOD_SECONDS = 30.0
 TIMEOUT_SECONDS = 2.0
 MOST_AT_ONCE = 16
 _TICK_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class Target:
-    """The pod to ask."""
-
-    pod: str
-    address: str
 
 
 @dataclass

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from classifier_operator import pods, reasons
+from classifier_operator import reasons
+from classifier_operator.decide import failures
+from classifier_operator.decide.model_version import describe_moved
+from classifier_operator.decide.rollout import Rollout, ServedModel
 from classifier_operator.names import build_selector
 from classifier_operator.reasons import Problem
-from classifier_operator.resolution import describe_moved
-from classifier_operator.rollout import Rollout, ServedModel
 from classifier_operator.spec import Identity
 
 Status = dict[str, Any]
@@ -62,8 +63,8 @@ class Observation:
     """What else is to be said of what answers."""
 
 
-def summarise_status(identity: Identity, seen: Observation, previous: Status, now: datetime) -> Status:
-    """Return the object's whole status."""
+def summarise_status(identity: Identity, slot: str, seen: Observation, previous: Status, now: datetime) -> Status:
+    """Return the object's whole status. `slot` is the one that serves."""
     conditions = [_summarise_ready(seen, previous), _summarise_served(seen), _summarise_progress(seen)]
     conditions += seen.sinks
     if seen.route is not None:
@@ -73,7 +74,7 @@ def summarise_status(identity: Identity, seen: Observation, previous: Status, no
     return {
         "observedGeneration": identity.generation,
         "replicas": (seen.deployment or {}).get("status", {}).get("replicas", 0),
-        "selector": ",".join(f"{name}={value}" for name, value in build_selector(identity).items()),
+        "selector": ",".join(f"{name}={value}" for name, value in build_selector(identity, slot).items()),
         "conditions": [_render(condition, identity.generation, previous, now) for condition in conditions],
         **({"url": seen.url} if seen.url else {}),
         **({"model": model} if model else {}),
@@ -89,6 +90,14 @@ def summarise_failed(identity: Identity, problem: Problem, previous: Status, now
     others = [condition for condition in previous.get("conditions", []) if condition["type"] != reasons.READY]
     conditions = [_render(ready, identity.generation, previous, now), *others]
     return previous | {"conditions": conditions, "lastFailure": _summarise_failure(ready, previous, now)}
+
+
+def find_new_readiness(previous: Status, status: Status) -> Status | None:
+    """Return the Ready condition where it, or its reason, has changed, or None."""
+    before, after = (find_condition(each, reasons.READY) for each in (previous, status))
+    if after is None or (before and (before["status"], before["reason"]) == (after["status"], after["reason"])):
+        return None
+    return after
 
 
 def find_new_contest(previous: Status, status: Status) -> Status | None:
@@ -145,7 +154,7 @@ def _find_obstacle(seen: Observation, previous: Status) -> Problem | None:
 
 def _find_failed(seen: Observation) -> Problem | None:
     """Return why a pod of the present template isn't ready, or isn't there."""
-    return _first(map(pods.find_problem, seen.rollout.current)) or _find_replica_failure(seen.deployment)
+    return _first(map(failures.find_problem, seen.rollout.current)) or failures.find_replica_failure(seen.deployment)
 
 
 def _find_differing_digest(seen: Observation, previous: Status) -> Problem | None:
@@ -157,13 +166,6 @@ def _find_differing_digest(seen: Observation, previous: Status) -> Problem | Non
         return None
     message = f"pods have fetched different models: {', '.join(digests)}; set model.sha256 to the one that is meant"
     return Problem(reasons.MODEL_DIFFERS, message)
-
-
-def _find_replica_failure(deployment: dict[str, Any] | None) -> Problem | None:
-    for condition in (deployment or {}).get("status", {}).get("conditions", []):
-        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            return Problem(reasons.PODS_FORBIDDEN, condition["message"])
-    return None
 
 
 def _summarise_served(seen: Observation) -> Condition:

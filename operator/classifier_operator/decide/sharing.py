@@ -1,4 +1,4 @@
-"""Decide: which stores an object's predictions go to, and what the objects of a namespace share. No I/O.
+"""Decide: what the objects of a namespace share. No I/O.
 
 What is shared has a name in the namespace. The first object (the oldest) that names it says what it is; an object that
 wants something else of that name is told.
@@ -9,41 +9,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from classifier_inference.spec.tracking import MANAGED_BUCKET, Storage, Tracking
+from classifier_inference.spec.tracking import Storage, Tracking
 from classifier_operator import reasons
-from classifier_operator.names import MINIO_PORT, MLFLOW_PORT, build_shared_name
+from classifier_operator.managed_stores import Minio, Mlflow, Shared, resolve_storage
+from classifier_operator.names import build_shared_name
 from classifier_operator.reasons import Problem
 
 Object = dict[str, Any]
-NO_STORAGE = Storage()
-
-
-@dataclass(frozen=True)
-class Minio:
-    """A MinIO server, with its bucket."""
-
-    name: str
-
-    def describe(self) -> str:
-        """Return what it is, for a sentence."""
-        return "MinIO"
-
-
-@dataclass(frozen=True)
-class Mlflow:
-    """An MLflow server, and where its runs' artifacts go: mode External, or None for its own volume."""
-
-    name: str
-    storage: Storage
-
-    def describe(self) -> str:
-        """Return what it is, for a sentence."""
-        if self.storage.mode == "None":
-            return "MLflow with artifacts on its own volume"
-        return f"MLflow with artifacts in {build_artifact_root(self.storage)} of {self.storage.endpoint}"
-
-
-Shared = Minio | Mlflow
 
 
 @dataclass(frozen=True)
@@ -58,32 +30,6 @@ class Sharing:
     """What an object is told, by its name and that of the condition."""
     complete: bool
     """Whether all objects could be read. Where not, nothing may be called unused."""
-
-
-def resolve_tracking(namespace: str, tracking: Tracking) -> Tracking:
-    """Return the MLflow server by its address: mode External or None."""
-    if tracking.mode != "Managed":
-        return tracking if tracking.mode == "External" else Tracking()
-    return Tracking(mode="External", uri=f"http://{build_shared_name(tracking.name)}.{namespace}.svc:{MLFLOW_PORT}")
-
-
-def resolve_storage(namespace: str, storage: Storage) -> Storage:
-    """Return the store by its address: mode External or None."""
-    if storage.mode != "Managed":
-        return storage if storage.mode == "External" else Storage()
-    name = build_shared_name(storage.name)
-    return Storage(
-        mode="External",
-        endpoint=f"http://{name}.{namespace}.svc:{MINIO_PORT}",
-        region="us-east-1",
-        bucket=MANAGED_BUCKET,
-        secret=name,
-    )
-
-
-def build_artifact_root(storage: Storage) -> str:
-    """Return where a resolved store keeps runs' artifacts."""
-    return f"s3://{storage.bucket}/artifacts"
 
 
 def decide_sharing(bodies: list[Object]) -> Sharing:

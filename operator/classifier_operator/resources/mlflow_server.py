@@ -4,20 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from classifier_inference.spec.tracking import MANAGED_PREFIX
+from classifier_operator.managed_stores import Mlflow, build_artifact_root
 from classifier_operator.names import MLFLOW_PORT, build_shared_name
 from classifier_operator.resources import restricted
-from classifier_operator.resources.authorities import AUTHORITIES_FILE, build_annotated_authorities
-from classifier_operator.resources.shared import (
-    DATA_DIR,
-    KEY,
-    KEY_ID,
-    build_container,
-    build_probe,
-    build_secret_env,
-    build_stateful_set,
-)
+from classifier_operator.resources.credentials import KEY, KEY_ID, build_secret_env
+from classifier_operator.resources.http_probe import build_probe
+from classifier_operator.resources.mounted_authorities import AUTHORITIES_FILE, build_annotated_authorities
+from classifier_operator.resources.stateful_set import DATA_DIR, build_container, build_stateful_set
 from classifier_operator.settings import Settings
-from classifier_operator.sinks import Mlflow, build_artifact_root
 
 Object = dict[str, Any]
 DATABASE = f"sqlite:///{DATA_DIR}/mlflow.db"
