@@ -23,6 +23,9 @@ import yaml
 
 Object = dict[str, Any]
 
+WITHIN = 180
+"""Seconds that whatever is awaited may take: what takes longer hangs, on a machine that does other things too."""
+
 GROUP_OF = {
     "imageclassifiers": "apis/imageclassifier.dev/v1alpha1",
     "deployments": "apis/apps/v1",
@@ -156,7 +159,7 @@ class Cluster:
         namespace: str,
         name: str,
         holds: Callable[[Object | None], bool],
-        within: float = 60,
+        within: float = WITHIN,
     ) -> Object | None:
         """Wait, on a watch, until something holds of an object (None: it isn't there), and return the object."""
         deadline = time.monotonic() + within
@@ -174,7 +177,7 @@ class Cluster:
         raise AssertionError(f"{kind} {namespace}/{name}: not so within {within} s; last seen:\n{_brief(last)}")
 
     def until_some(
-        self, kind: str, namespace: str, selector: str, holds: Callable[[Object], bool], within: float = 60
+        self, kind: str, namespace: str, selector: str, holds: Callable[[Object], bool], within: float = WITHIN
     ) -> Object:
         """Wait, on a watch, until something holds of one of those that carry the labels, and return that one."""
         deadline = time.monotonic() + within
@@ -189,7 +192,7 @@ class Cluster:
                     return each
         raise AssertionError(f"no such {kind} in {namespace} within {within} s")
 
-    def until_none(self, kind: str, namespace: str, selector: str, within: float = 60) -> None:
+    def until_none(self, kind: str, namespace: str, selector: str, within: float = WITHIN) -> None:
         """Wait, on a watch, until nothing of a kind carries the labels."""
         deadline = time.monotonic() + within
         names: set[str] = set()

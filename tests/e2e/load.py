@@ -11,9 +11,7 @@ from typing import Self
 import httpx2
 
 INTERVAL = 0.05
-
-
-ROUTED_WITHIN = 20
+ROUTED_WITHIN = 60
 
 
 def await_route(url: str, host: str | None, picture: bytes, *, bearer: str | None = None) -> httpx2.Response:
@@ -61,7 +59,7 @@ class Load:
 
     def _post_on(self) -> None:
         limits = httpx2.Limits(max_keepalive_connections=1 if self.keep_alive else 0)
-        with httpx2.Client(headers={"Host": self.host}, limits=limits, timeout=10, trust_env=False) as client:
+        with httpx2.Client(headers={"Host": self.host}, limits=limits, timeout=60, trust_env=False) as client:
             while not self._ended.wait(INTERVAL):
                 self._post(client)
 

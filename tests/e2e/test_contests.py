@@ -16,6 +16,7 @@ from tests.e2e.environment import Authority
 
 NAMESPACE = "contests"
 SECONDS = 10
+"""For which is counted how often the operator writes against a rival."""
 EXTRA = {"name": "RIVAL", "value": "1"}
 
 
@@ -66,9 +67,7 @@ def rival(cluster: Cluster, name: str) -> Iterator[list[int]]:
 
 def test_who_undoes_every_mend_is_told_of_and_fought_ever_more_rarely(operator: Cluster, served: str) -> None:
     with rival(operator, "photos") as made:
-        found = operator.until(
-            "imageclassifiers", served, "photos", has("Progressing", "True", "Contested"), within=SECONDS
-        )
+        found = operator.until("imageclassifiers", served, "photos", has("Progressing", "True", "Contested"))
         # What is measured is how often within a length of time.
         threading.Event().wait(SECONDS)
     assert "spec.template.spec.containers.0.env" in condition(found, "Progressing")["message"]
@@ -77,7 +76,7 @@ def test_who_undoes_every_mend_is_told_of_and_fought_ever_more_rarely(operator: 
     (event,) = [each for each in events if each["reason"] == "Contested"]
     assert event["type"] == "Warning"
     operator.patch("imageclassifiers", served, "photos", {"spec": {"topK": 2}})
-    operator.until("deployments", served, "photos", lambda now: EXTRA not in variables(now), within=5)
+    operator.until("deployments", served, "photos", lambda now: EXTRA not in variables(now))
 
 
 def webhook(kind: str, rule: Object, client: Object) -> Object:
@@ -134,13 +133,11 @@ def test_a_webhook_that_adds_to_a_deployment_is_told_of_too(operator: Cluster, s
         operator.patch("services", served, "mutated", annotated)
 
     with again_and_again(look_at_it):
-        found = operator.until(
-            "imageclassifiers", served, "mutated", has("Progressing", "True", "Contested"), within=SECONDS
-        )
+        found = operator.until("imageclassifiers", served, "mutated", has("Progressing", "True", "Contested"))
     assert "of the Deployment mutated" in condition(found, "Progressing")["message"]
     assert EXTRA in variables(operator.get("deployments", served, "mutated"))
     operator.kubectl("delete", "mutatingwebhookconfiguration", NAMESPACE)
-    operator.until("deployments", served, "mutated", lambda now: EXTRA not in variables(now), within=40)
+    operator.until("deployments", served, "mutated", lambda now: EXTRA not in variables(now))
 
 
 @pytest.fixture
@@ -154,13 +151,13 @@ def no_services(operator: Cluster) -> Iterator[None]:
 @pytest.mark.usefixtures("no_services")
 def test_a_webhook_that_fails_is_told_in_the_api_servers_words(operator: Cluster, served: str) -> None:
     operator.apply(classifier("blocked", served, replicas=0))
-    found = operator.until("imageclassifiers", served, "blocked", has("Ready", "False", "ChildRefused"), within=10)
+    found = operator.until("imageclassifiers", served, "blocked", has("Ready", "False", "ChildRefused"))
     assert "Service blocked: " in condition(found, "Ready")["message"]
     assert 'failed calling webhook "asked.contests.test"' in condition(found, "Ready")["message"]
     assert found is not None
     assert found["status"]["lastFailure"]["reason"] == "ChildRefused"
     operator.kubectl("delete", "validatingwebhookconfiguration", NAMESPACE)
-    operator.until("imageclassifiers", served, "blocked", has("Ready", "False", "ScaledToZero"), within=40)
+    operator.until("imageclassifiers", served, "blocked", has("Ready", "False", "ScaledToZero"))
 
 
 @pytest.fixture
@@ -174,10 +171,10 @@ def no_deletions(operator: Cluster) -> Iterator[None]:
 @pytest.mark.usefixtures("no_deletions")
 def test_what_nobody_reckoned_with_is_told_in_the_api_servers_words_too(operator: Cluster, served: str) -> None:
     operator.patch("imageclassifiers", served, "photos", {"spec": {"topK": 3}})
-    found = operator.until("imageclassifiers", served, "photos", has("Ready", "False", "ReconcileFailed"), within=20)
+    found = operator.until("imageclassifiers", served, "photos", has("Ready", "False", "ReconcileFailed"))
     assert "failed calling webhook" in condition(found, "Ready")["message"]
     operator.kubectl("delete", "validatingwebhookconfiguration", NAMESPACE)
-    operator.until("imageclassifiers", served, "photos", has("Ready", "False", "ScaledToZero"), within=40)
+    operator.until("imageclassifiers", served, "photos", has("Ready", "False", "ScaledToZero"))
 
 
 def test_labels_that_no_config_map_can_hold_are_told(operator: Cluster, served: str) -> None:
@@ -187,6 +184,6 @@ def test_labels_that_no_config_map_can_hold_are_told(operator: Cluster, served: 
     operator.kubectl("create", "-f", "-", stdin=json.dumps({**labels, "data": {"labels": content}}))
     reference = {"labels": {"inline": None, "configMap": {"name": "large", "key": "labels"}}}
     operator.apply(classifier("large", served, model=reference, replicas=0))
-    found = operator.until("imageclassifiers", served, "large", has("Ready", "False", "ChildRefused"), within=10)
+    found = operator.until("imageclassifiers", served, "large", has("Ready", "False", "ChildRefused"))
     assert "ConfigMap large-" in condition(found, "Ready")["message"]
     assert "Too long" in condition(found, "Ready")["message"]

@@ -9,14 +9,12 @@ import httpx2
 
 from tests.e2e import environment
 from tests.e2e.classifiers import classifier, condition, has
-from tests.e2e.cluster import Cluster, Object
-from tests.e2e.environment import without_operator
+from tests.e2e.cluster import WITHIN, Cluster, Object
 from tests.e2e.load import ROUTED_WITHIN
 from tests.e2e.sinks import (
     MANAGED,
     MINIO,
     MLFLOW,
-    READY_WITHIN,
     ask_mlflow,
     await_sinks,
     lead_to_mlflow,
@@ -72,20 +70,11 @@ def test_objects_share_them_the_last_one_takes_them_away_and_the_next_one_finds_
     assert operator.get("secrets", namespace, MINIO) == secret
 
 
-def test_what_nobody_wants_any_more_goes_also_when_the_operator_was_down(operator: Cluster, namespace: str) -> None:
-    operator.apply(idle("photos", namespace))
-    operator.until("statefulsets", namespace, MLFLOW, lambda found: found is not None)
-    with without_operator(operator):
-        operator.kubectl("-n", namespace, "delete", "ic/photos")
-    for kind in ("statefulsets", "services"):
-        operator.until_none(kind, namespace, SHARED)
-
-
 def test_an_object_that_stops_tracking_lets_them_go(operator: Cluster, namespace: str) -> None:
     operator.apply(idle("photos", namespace))
     operator.until("statefulsets", namespace, MLFLOW, lambda found: found is not None)
     operator.patch("imageclassifiers", namespace, "photos", {"spec": {"tracking": None}})
-    operator.until("statefulsets", namespace, MLFLOW, is_gone, within=20)
+    operator.until("statefulsets", namespace, MLFLOW, is_gone)
     assert names(operator, "statefulsets", namespace) == {MINIO}
 
 
@@ -95,7 +84,7 @@ def test_the_oldest_object_wins_and_the_others_are_told_by_name(operator: Cluste
     # Ages count in whole seconds.
     threading.Event().wait(1)
     operator.apply(idle("newer", namespace, storage={"mode": "None"}))
-    found = operator.until("imageclassifiers", namespace, "newer", has("TrackingReady", "False", "Conflict"), within=20)
+    found = operator.until("imageclassifiers", namespace, "newer", has("TrackingReady", "False", "Conflict"))
     assert "oldest is older" in condition(found, "TrackingReady")["message"]
     assert condition(operator.get("imageclassifiers", namespace, "oldest"), "TrackingReady")["reason"] != "Conflict"
     operator.kubectl("-n", namespace, "delete", "ic/oldest")
@@ -117,13 +106,12 @@ def test_what_is_edited_or_deleted_is_mended_but_a_stopped_server_stays_stopped(
         namespace,
         MINIO,
         lambda found: found is not None and "minio" in found["spec"]["template"]["spec"]["containers"][0]["image"],
-        within=10,
     )
     operator.kubectl("-n", namespace, "delete", f"service/{MINIO}")
-    operator.until("services", namespace, MINIO, lambda found: found is not None, within=10)
+    operator.until("services", namespace, MINIO, lambda found: found is not None)
     operator.kubectl("-n", namespace, "scale", f"statefulset/{MINIO}", "--replicas=0")
     operator.kubectl("-n", namespace, "delete", f"service/{MLFLOW}")
-    operator.until("services", namespace, MLFLOW, lambda found: found is not None, within=10)
+    operator.until("services", namespace, MLFLOW, lambda found: found is not None)
     stopped = operator.get("statefulsets", namespace, MINIO)
     assert stopped is not None
     assert stopped["spec"]["replicas"] == 0
@@ -155,9 +143,7 @@ def test_a_server_s_data_outlives_its_pod(operator: Cluster, namespace: str) -> 
         assert pod is not None
         operator.kubectl("-n", namespace, "delete", f"pod/{name}-0", "--wait=false")
         operator.until("pods", namespace, f"{name}-0", partial(is_another, pod))
-        operator.kubectl(
-            "-n", namespace, "wait", f"pod/{name}-0", "--for=condition=Ready", f"--timeout={READY_WITHIN}s"
-        )
+        operator.kubectl("-n", namespace, "wait", f"pod/{name}-0", "--for=condition=Ready", f"--timeout={WITHIN}s")
     assert ask_mlflow(operator, namespace, "experiments/get-by-name?experiment_name=kept")["experiment"]
     assert run_in_mlflow(operator, namespace, 'print(store.list_objects_v2(Bucket="mlflow")["KeyCount"])') == 1
 

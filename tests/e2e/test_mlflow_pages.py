@@ -47,7 +47,7 @@ def test_a_browser_sees_runs_their_artifacts_and_images_through_an_ingress(
     operator.apply(classifier("photos", namespace, **MANAGED, predictionLog=log))
     await_sinks(operator, namespace)
     own = lead_to_mlflow(operator, namespace)
-    operator.until("imageclassifiers", namespace, "photos", ready, within=90)
+    operator.until("imageclassifiers", namespace, "photos", ready)
     operator.predict(namespace, "photos", picture("red"))
     run = await_run(operator, namespace)
     at = f"#/experiments/{run['info']['experiment_id']}"
