@@ -12,7 +12,8 @@ from xdist.scheduler import LoadScopeScheduling
 TIMES = Path(__file__).with_name("times.json")
 ONE_BY_ONE = {"test_deletion", "test_managed_sinks", "test_model_stores", "test_rollout", "test_serving"}
 """Modules whose tests share nothing, and may go to different workers. Of any other module all go to one."""
-STAGES = {"own_operator": 1, "alone": 2}
+ALONE = ("test_deletion_without_operator", "test_releases", "test_crd")
+"""What takes the operator, and then the CRD, away from those after it: in this order."""
 
 
 class ByGroups(LoadScopeScheduling):  # type: ignore[misc]
@@ -23,12 +24,14 @@ class ByGroups(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def arrange(items: list[pytest.Item]) -> None:
-    """Sort the groups by their stages, then by their times; the tests of a group keep their order."""
+    """Sort the groups by their folders, then by their times; the tests of a group keep their order."""
     times: dict[str, int] = json.loads(TIMES.read_text())
 
     def place(item: pytest.Item) -> tuple[int, int, str]:
-        group = find_group(item.nodeid)
-        return STAGES.get(item.path.parent.name, 0), -times.get(group, 10_000), group
+        group, folder = find_group(item.nodeid), item.path.parent.name
+        if folder == "alone":
+            return 2, ALONE.index(item.path.stem), group
+        return int(folder == "own_operator"), -times.get(group, 10_000), group
 
     items.sort(key=place)
 
