@@ -109,15 +109,17 @@ GONE = ("c4", "c6")
 
 @contextmanager
 def begin_outage(cluster: Cluster, images: Images, folder: Path, seconds: float) -> Iterator[Outage]:
-    """Start the operator and what happens to it; what it said is printed when it has ended."""
+    """Start the operator and what happens to it; what it said is printed where the block fails."""
     with environment.a_namespace(cluster, NAMESPACE):
         begun = Outage(cluster, images, folder, seconds)
         try:
             begun.start()
             yield begun
+        except BaseException:
+            print(begun.log.read_text()[-8000:])  # noqa: T201
+            raise
         finally:
             begun.stop()
-            print(begun.log.read_text()[-8000:])  # noqa: T201
 
 
 def nothing_is_lost(outage: Outage) -> None:

@@ -1,23 +1,16 @@
 """MLflow and MinIO that the objects of a namespace share."""
 
-import base64
 import threading
-import time
 from functools import partial
 
-import httpx2
-
-from tests.e2e import environment
 from tests.e2e.classifiers import classifier, condition, has
 from tests.e2e.cluster import WITHIN, Cluster, Object
-from tests.e2e.load import ROUTED_WITHIN
 from tests.e2e.sinks import (
     MANAGED,
     MINIO,
     MLFLOW,
     ask_mlflow,
     await_sinks,
-    lead_to_mlflow,
     run_in_mlflow,
 )
 
@@ -117,22 +110,6 @@ def test_what_is_edited_or_deleted_is_mended_but_a_stopped_server_stays_stopped(
     assert stopped["spec"]["replicas"] == 0
 
 
-def test_credentials_are_in_no_object_no_log_and_no_event(operator: Cluster, namespace: str) -> None:
-    operator.apply(idle("photos", namespace))
-    await_sinks(operator, namespace)
-    secret = operator.get("secrets", namespace, MINIO)
-    assert secret is not None
-    values = [base64.b64decode(value).decode() for value in secret["data"].values()]
-    assert all(len(value) >= 20 for value in values)
-    kinds = "ic,all,configmaps,persistentvolumeclaims,events,ingresses,controllerrevisions,endpointslices"
-    said = [
-        operator.kubectl("-n", namespace, "get", kinds, "-o", "json"),
-        operator.kubectl("-n", environment.SYSTEM, "logs", f"deployment/{environment.OPERATOR}"),
-        *(operator.kubectl("-n", namespace, "logs", f"{name}-0", "--all-containers") for name in (MLFLOW, MINIO)),
-    ]
-    assert not [value for value in values for text in said if value in text]
-
-
 def test_a_server_s_data_outlives_its_pod(operator: Cluster, namespace: str) -> None:
     operator.apply(idle("photos", namespace))
     await_sinks(operator, namespace)
@@ -146,44 +123,3 @@ def test_a_server_s_data_outlives_its_pod(operator: Cluster, namespace: str) -> 
         operator.kubectl("-n", namespace, "wait", f"pod/{name}-0", "--for=condition=Ready", f"--timeout={WITHIN}s")
     assert ask_mlflow(operator, namespace, "experiments/get-by-name?experiment_name=kept")["experiment"]
     assert run_in_mlflow(operator, namespace, 'print(store.list_objects_v2(Bucket="mlflow")["KeyCount"])') == 1
-
-
-def test_mlflow_answers_by_its_service_s_name_and_by_its_ingresses_hosts_and_no_others(
-    operator: Cluster, namespace: str
-) -> None:
-    operator.apply(idle("photos", namespace))
-    own = lead_to_mlflow(operator, namespace)
-    url, body = f"{environment.INGRESS}/ajax-api/2.0/mlflow/experiments/search", {"max_results": 5}
-    origin = f"{own}:{environment.PORT}"
-    said = await_ok(url, body, {"Host": origin, "Origin": f"http://{origin}"})
-    assert [each["name"] for each in said["experiments"]] == ["Default"]
-    page = httpx2.get(environment.INGRESS, headers={"Host": origin}, trust_env=False)
-    assert "MLflow" in page.text
-    elsewhere = {"Host": origin, "Origin": "http://elsewhere.test"}
-    foreign = httpx2.post(url, json=body, headers=elsewhere, trust_env=False)
-    assert foreign.status_code == 403
-    by_other_names = """
-seen = {}
-for host in ("imageclassifier-mlflow:5000", "elsewhere.test"):
-    request = urllib.request.Request("http://127.0.0.1:5000/", headers={"Host": host})
-    try:
-        seen[host] = urllib.request.urlopen(request).status
-    except urllib.error.HTTPError as error:
-        seen[host] = error.code
-print(json.dumps(seen))
-"""
-    assert run_in_mlflow(operator, namespace, by_other_names) == {f"{MLFLOW}:5000": 200, "elsewhere.test": 403}
-
-
-def await_ok(url: str, body: Object, headers: dict[str, str]) -> Object:
-    """Return the ingress controller's first answer that isn't of its own making."""
-    deadline = time.monotonic() + ROUTED_WITHIN
-    while True:
-        answer = httpx2.post(url, json=body, headers=headers, trust_env=False)
-        if answer.status_code == 200:
-            said: Object = answer.json()
-            return said
-        assert answer.status_code in {404, 502, 503}, answer.text
-        assert time.monotonic() < deadline, answer.text
-        # The controller can't be watched.
-        threading.Event().wait(0.2)
