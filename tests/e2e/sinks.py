@@ -134,7 +134,9 @@ os._exit(0)
 _PREAMBLE = f"""
 import json, os, sys, time, urllib.error, urllib.parse, urllib.request
 import boto3
-store = boto3.client("s3", endpoint_url=os.environ["MLFLOW_S3_ENDPOINT_URL"])
+from botocore.config import Config
+patient = Config(retries={{"mode": "standard", "total_max_attempts": 12}})
+store = boto3.client("s3", endpoint_url=os.environ["MLFLOW_S3_ENDPOINT_URL"], config=patient)
 def ask(path, body=None, method=None):
     url = "http://{MLFLOW}:5000/api/2.0/mlflow/" + path
     headers = {{"Content-Type": "application/json"}}
