@@ -85,7 +85,7 @@ class Lanes:
             self._ended.put(self._run(part))
 
     def _run(self, part: Part) -> Outcome:
-        output = self._folder / f"{part.title.replace(' ', '-').replace('/', '-')}.log"
+        output = self._find_log(part)
         started = time.monotonic()
         with output.open("wb") as log:
             with self._lock:
@@ -117,7 +117,8 @@ class Lanes:
         )
 
     def _progress(self, part: Part) -> str:
-        said = (self._folder / f"{part.title.replace(' ', '-').replace('/', '-')}.log").read_text(errors="replace")
+        # Of a part that runs pytest more than once, the run that goes on.
+        _, _, said = self._find_log(part).read_text(errors="replace").rpartition("test session starts")
         shares = re.findall(r"\[ *(\d+)%\]", said)
         return f" {shares[-1]} %" if shares else ""
 
