@@ -67,8 +67,8 @@ class Lanes:
             except queue.Empty:
                 console.print(f"[dim]{_minutes(time.monotonic() - started)}: {self._describe()}[/dim]", soft_wrap=True)
 
-    def interrupt(self) -> None:
-        """End what runs, and begin no more. What doesn't end in time is killed."""
+    def interrupt(self) -> list[Outcome]:
+        """End what runs, and begin no more; what doesn't end in time is killed. Return what came of what ran."""
         with self._lock:
             self._interrupted = True
             running = [process for process, _ in self._running.values()]
@@ -79,6 +79,8 @@ class Lanes:
             _await_group(process.pid, deadline)
         for thread in self._threads:
             thread.join()
+        ended = [self._ended.get() for _ in range(self._ended.qsize())]
+        return [outcome for outcome in ended if outcome.status is not None]
 
     def _run_lane(self, lane: Sequence[Part]) -> None:
         for part in lane:
@@ -139,7 +141,8 @@ def run_lanes(
                 outcomes.append(outcome)
         except BaseException:
             console.print("Ending what runs.")
-            running.interrupt()
+            for outcome in running.interrupt():
+                _show(outcome)
             raise
     return outcomes
 

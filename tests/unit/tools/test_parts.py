@@ -53,7 +53,7 @@ def test_it_says_now_and_then_what_runs_and_how_far_it_is(capsys: pytest.Capture
 
 INTERRUPTED = """
 from tools.parts import Part, run_lanes
-script = "trap 'echo put away > {gone}; exit 1' INT; echo > {there}; while :; do sleep 0.1; done"
+script = "echo so far; trap 'echo put away > {gone}; exit 1' INT; echo > {there}; while :; do sleep 0.1; done"
 run_lanes([[Part("endless", ("sh", "-c", script)), Part("never", ("touch", "{never}"))]])
 """
 
@@ -62,13 +62,15 @@ run_lanes([[Part("endless", ("sh", "-c", script)), Part("never", ("touch", "{nev
 def test_ctrl_c_ends_all_once_it_has_put_away_what_it_made(tmp_path: Path, number: int) -> None:
     there, gone, never = (tmp_path / name for name in ("there", "gone", "never"))
     script = INTERRUPTED.format(there=there, gone=gone, never=never)
-    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + HANG_SECONDS
         while not there.exists():
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(number)
-        _, said = process.communicate(timeout=HANG_SECONDS)
+        shown, said = process.communicate(timeout=HANG_SECONDS)
+    assert "so far" in shown
     assert "KeyboardInterrupt" in said
     assert process.returncode != 0
     assert gone.read_text() == "put away\n"
