@@ -12,7 +12,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-re
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run test check unit integration e2e compose-test test-exporters test-gpu kind kind-down images generate lock clean
+.PHONY: help run test faults bench check unit integration e2e compose-test test-exporters test-gpu kind kind-down images generate lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,8 +20,8 @@ help: ## Show this list
 run: $(VENV)/.installed ## Build the sample model, serve it on port 9000 and log to MLflow (Python 3.11 to 3.14 is all it needs)
 	@$(BIN)/python -m tools.serve
 
-test: check unit integration ## Run all that can be checked on this machine
-	@$(BIN)/python -m tools.end_to_end
+test: $(VENV)/.developing ## Run all that can be checked on this machine: minutes, and a table of them at the end
+	@$(BIN)/python -m tools.test
 
 check: $(VENV)/.developing ## Check style, types, layers, the chart and the generated files
 	$(BIN)/ruff check
@@ -45,6 +45,12 @@ e2e: $(VENV)/.developing ## Run the end-to-end tests on a kind cluster of their 
 
 compose-test: $(VENV)/.developing ## Run docker-compose.yml and see a prediction arrive in MLflow, its image in MinIO
 	@$(BIN)/python -m tools.end_to_end compose
+
+faults: $(VENV)/.developing ## Run what is too long for every change, hours of it, or PART=name; figures go to docs/faults.md
+	@$(BIN)/python -m tools.faults $(PART)
+
+bench: $(VENV)/.developing ## Measure how fast it is, in ten minutes, on a machine that does nothing else
+	@$(BIN)/python -m tools.bench
 
 test-exporters: $(VENV)/.developing ## Export the tests' models anew (TORCH_PYTHON, KERAS_PYTHON: where these frameworks are)
 	$(BIN)/python -m pytest tests/exported

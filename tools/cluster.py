@@ -7,6 +7,8 @@ from tools.images import ROOT, has_image, image_id
 from tools.terminal import run
 
 NODE_IMAGE = "kindest/node:v1.34.4"
+E2E_NAME = os.environ.get("E2E_NAME", "imageclassifier-e2e")
+"""The end-to-end tests' cluster; with another, and another E2E_PORT, two runs stand side by side."""
 TRAEFIK_IMAGE = "traefik:v3.7"
 ID_LABEL = "imageclassifier.dev/image-id"
 """On a node's images: the id that the image has on the machine it came from."""

@@ -1,30 +1,49 @@
-"""Runs the tests that need containers, each suite where what it needs is at hand; says in one line what is left out.
-
-A suite that is named must run; where the environment's END_TO_END is `required`, every one must.
-"""
+"""Runs the tests that need containers: `compose` or `e2e`. Says in one line what they need and isn't there."""
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
+from tools.cluster import E2E_NAME, Cluster
+from tools.foreground import own_foreground
 from tools.images import ROOT
 from tools.terminal import console
+
+WORKERS = os.environ.get("E2E_WORKERS", "3")
+BESIDE_EACH_OTHER = ("-n", WORKERS)
+OWN, ALONE = "tests/e2e/own_operator", "tests/e2e/alone"
 
 
 @dataclass(frozen=True)
 class Suite:
-    """Tests in a folder, and the commands that they need."""
+    """Tests, and the commands that they need. `stages`: pytest's arguments, a run each, one after the other."""
 
     title: str
-    folder: str
     commands: tuple[str, ...]
+    stages: tuple[tuple[str, ...], ...]
+
+    @property
+    def has_cluster(self) -> bool:
+        """Whether its stages share a kind cluster."""
+        return "kind" in self.commands
 
 
 SUITES = {
-    "compose": Suite("the tests of docker-compose.yml", "tests/compose", ("docker", "docker compose")),
-    "e2e": Suite("the end-to-end tests", "tests/e2e", ("docker", "kind", "kubectl", "helm")),
+    "compose": Suite("the tests of docker-compose.yml", ("docker", "docker compose"), (("tests/compose",),)),
+    "e2e": Suite(
+        "the end-to-end tests",
+        ("docker", "kind", "kubectl", "helm"),
+        (
+            (*BESIDE_EACH_OTHER, "tests/e2e", "--ignore", OWN, "--ignore", ALONE),
+            (*BESIDE_EACH_OTHER, OWN),
+            (ALONE,),
+        ),
+    ),
 }
 
 
@@ -44,22 +63,64 @@ def _succeeds(*command: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def run_suite(suite: Suite, *, required: bool) -> bool:
-    """Run the tests where they can run; return whether all is well."""
-    missing = find_missing(suite.commands)
-    if not missing:
-        return subprocess.run([sys.executable, "-m", "pytest", suite.folder], cwd=ROOT, check=False).returncode == 0
+def tell_missing(suite: Suite, missing: list[str], *, required: bool) -> None:
+    """Say in one line what can't run, and why."""
     said = "Can't run" if required else "Left out"
     console.print(f"{said}: {suite.title}, which need {', '.join(missing)}.", soft_wrap=True)
-    return not required
 
 
-def main(names: list[str]) -> int:
-    """Return the exit status: 1 where tests fail, or where tests that must run can't."""
-    required = bool(names) or os.environ.get("END_TO_END") == "required"
-    results = [run_suite(SUITES[name], required=required) for name in names or SUITES]
-    return 0 if all(results) else 1
+def run_suite(suite: Suite) -> bool:
+    """Run all stages, on one cluster; return whether all passed."""
+    with one_cluster() if suite.has_cluster else nullcontext(os.environ) as environment:
+        return all([run_pytest(stage, environment) for stage in suite.stages])
+
+
+def run_pytest(arguments: tuple[str, ...], environment: Mapping[str, str], seconds: float | None = None) -> bool:
+    """Run pytest to its end; return whether all passed. Raises TimeoutExpired where it takes longer."""
+    command = [sys.executable, "-m", "pytest", "--durations=15", *arguments]
+    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
+        try:
+            return process.wait(seconds) == 0
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            raise
+        # Ctrl-C: pytest has had it too, and is waited for while it puts away what it made.
+
+
+@contextmanager
+def one_cluster() -> Iterator[Mapping[str, str]]:
+    """Yield an environment in which stages find the cluster of those before them; there is none before and after.
+
+    With E2E_KEEP, what there is is used, and stays.
+    """
+    if os.environ.get("E2E_KEEP"):
+        yield os.environ
+        return
+    cluster = Cluster(E2E_NAME)
+    _remove(cluster)
+    try:
+        yield {**os.environ, "E2E_KEEP": "until the last stage"}
+    finally:
+        _remove(cluster)
+
+
+def _remove(cluster: Cluster) -> None:
+    if cluster.exists():
+        cluster.delete()
+
+
+def main(name: str) -> int:
+    """Return the exit status: 1 where tests fail, or can't run."""
+    suite = SUITES[name]
+    if missing := find_missing(suite.commands):
+        tell_missing(suite, missing, required=True)
+        return 1
+    with own_foreground():
+        return 0 if run_suite(suite) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

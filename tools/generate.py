@@ -11,6 +11,7 @@ import yaml
 from classifier_inference.spec.tracking import MANAGED_PREFIX
 from classifier_operator.crd import build_crd
 from classifier_operator.spec import NAME_LIMIT
+from tools import figures
 
 KUBERNETES = "v1.34.0"
 ROOT = Path(__file__).resolve().parent.parent
@@ -124,6 +125,7 @@ def main() -> int:
         ROOT / "manifests/crd.yaml": manifest,
         ROOT / "charts/imageclassifier-operator/files/crd.yaml": manifest,
         ROOT / "docs/object.md": render_reference(crd),
+        figures.PAGE: figures.render_page(figures.read_rows()),
         preprocessing: include_source(preprocessing.read_text(), REFERENCE, (ROOT / REFERENCE).read_text()),
     }
     stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text() != text]

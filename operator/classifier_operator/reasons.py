@@ -1,4 +1,4 @@
-"""Conditions and their reasons; those of containers are in classifier_inference.termination, of stores in log_state."""
+"""Conditions and their reasons; those of containers and of stores are in classifier_inference.report."""
 
 from dataclasses import dataclass
 

@@ -3,25 +3,27 @@
 Nothing here sleeps until something is so: `until` and `Recording` are told by the API server when it is.
 """
 
-import base64
 import itertools
 import json
 import os
-import ssl
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import yaml
 
-Object = dict[str, Any]
+from tests.e2e.recording import Event, Object, Recording
+from tests.e2e.tls import client_context
+
+__all__ = ["CHILD_KINDS", "WITHIN", "Cluster", "Event", "Object", "Recording"]
+
+WITHIN = 180
+"""Seconds that whatever is awaited may take: what takes longer hangs, on a machine that does other things too."""
 
 GROUP_OF = {
     "imageclassifiers": "apis/imageclassifier.dev/v1alpha1",
@@ -34,39 +36,6 @@ GROUP_OF = {
 CHILD_KINDS = ("deployments", "services", "serviceaccounts", "ingresses", "configmaps", "replicasets", "pods")
 
 
-@dataclass(frozen=True)
-class Event:
-    """One event of a watch, and when it came."""
-
-    kind: str
-    type: str
-    object: Object
-    seen: float
-
-    @property
-    def version(self) -> int:
-        """The resourceVersion: one counter for all kinds, since one etcd holds them all."""
-        return int(self.object["metadata"]["resourceVersion"])
-
-    @property
-    def name(self) -> str:
-        return str(self.object["metadata"]["name"])
-
-
-@dataclass
-class Recording:
-    """Everything that happened to some kinds in a namespace, in the order in which it was written."""
-
-    events: list[Event] = field(default_factory=list)
-
-    def of(self, kind: str, name: str | None = None) -> list[Event]:
-        chosen = (event for event in self.events if event.kind == kind and name in (None, event.name))
-        return sorted(chosen, key=lambda event: event.version)
-
-    def in_order(self) -> list[Event]:
-        return sorted(self.events, key=lambda event: event.version)
-
-
 class Cluster:
     """A cluster by its kubeconfig file."""
 
@@ -74,7 +43,7 @@ class Cluster:
         self.kubeconfig = kubeconfig
         config = yaml.safe_load(kubeconfig.read_text())
         self.server = config["clusters"][0]["cluster"]["server"]
-        self.tls = _client_context(config)
+        self.tls = client_context(config)
         limits = httpx2.Limits(max_connections=200, max_keepalive_connections=50)
         self.api = httpx2.Client(
             base_url=self.server, verify=self.tls, timeout=httpx2.Timeout(30, read=None), limits=limits, trust_env=False
@@ -156,7 +125,7 @@ class Cluster:
         namespace: str,
         name: str,
         holds: Callable[[Object | None], bool],
-        within: float = 60,
+        within: float = WITHIN,
     ) -> Object | None:
         """Wait, on a watch, until something holds of an object (None: it isn't there), and return the object."""
         deadline = time.monotonic() + within
@@ -174,7 +143,7 @@ class Cluster:
         raise AssertionError(f"{kind} {namespace}/{name}: not so within {within} s; last seen:\n{_brief(last)}")
 
     def until_some(
-        self, kind: str, namespace: str, selector: str, holds: Callable[[Object], bool], within: float = 60
+        self, kind: str, namespace: str, selector: str, holds: Callable[[Object], bool], within: float = WITHIN
     ) -> Object:
         """Wait, on a watch, until something holds of one of those that carry the labels, and return that one."""
         deadline = time.monotonic() + within
@@ -189,7 +158,7 @@ class Cluster:
                     return each
         raise AssertionError(f"no such {kind} in {namespace} within {within} s")
 
-    def until_none(self, kind: str, namespace: str, selector: str, within: float = 60) -> None:
+    def until_none(self, kind: str, namespace: str, selector: str, within: float = WITHIN) -> None:
         """Wait, on a watch, until nothing of a kind carries the labels."""
         deadline = time.monotonic() + within
         names: set[str] = set()
@@ -273,15 +242,3 @@ def _brief(found: Object | None) -> str:
         return "nothing"
     found = {**found, "metadata": {**found["metadata"], "managedFields": None}}
     return yaml.safe_dump({key: found.get(key) for key in ("metadata", "spec", "status")})[-4000:]
-
-
-def _client_context(config: Object) -> ssl.SSLContext:
-    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-    authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
-    context = ssl.create_default_context(cadata=authority)
-    with tempfile.NamedTemporaryFile() as pair:
-        pair.write(base64.b64decode(user["client-certificate-data"]) + b"\n")
-        pair.write(base64.b64decode(user["client-key-data"]))
-        pair.flush()
-        context.load_cert_chain(pair.name)
-    return context

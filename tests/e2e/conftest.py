@@ -1,25 +1,61 @@
-"""One cluster for all tests; a namespace for each."""
+"""One cluster for all tests, made by the process that controls their workers; a namespace for each test."""
 
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.remote import Producer
 
-from tests.e2e import environment
+from tests.e2e import environment, order, prepared
 from tests.e2e.cluster import Cluster
 from tests.e2e.environment import Authority, Images
-from tests.e2e.outage import NAMESPACE, Outage
+from tests.e2e.prepared import Prepared
+from tools.terminal import CommandError
 
-LAST = ["test_releases", "test_failures", "test_outage", "test_at_rest", "test_crd"]
-"""What takes the operator, and then the CRD, away from the others. Times are measured when the outage is over."""
+PREPARED = pytest.StashKey[Prepared]()
+STOPWATCH = order.Stopwatch()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    config = session.config
+    if handed := getattr(config, "workerinput", {}).get("prepared"):
+        config.stash[PREPARED] = Prepared.from_json(handed)
+    elif not config.option.collectonly:
+        try:
+            config.stash[PREPARED] = prepared.prepare()
+        except CommandError as error:
+            pytest.exit(str(error), returncode=1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["prepared"] = node.config.stash[PREPARED].to_json()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput") and (made := session.config.stash.get(PREPARED, None)):
+        prepared.remove(made.folder)
+        if os.environ.get("E2E_WRITE_TIMES"):
+            STOPWATCH.write()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> order.ByGroups:
+    config.option.loadscopereorder = False
+    return order.ByGroups(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LAST.index(item.path.stem) if item.path.stem in LAST else -1)
+    order.arrange(items)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    STOPWATCH.add(report)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -33,12 +69,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             where = each["metadata"]["namespace"]
             logs = ["kubectl", "-n", where, "logs", f"deployment/{each['metadata']['name']}", "--tail=30"]
             report.sections.append((f"the operator's log in {where}", cluster.run(*logs, check=False).stdout))
-        outage = arguments.get("outage")
-        if isinstance(outage, Outage):
-            report.sections.append(("the operator's log in the outage", outage.log.read_text()[-8000:]))
         there = cluster.run("kubectl", "get", "ic,pods", "-A", "-o", "wide", check=False).stdout
         report.sections.append(("what there is", there))
     return report
+
+
+@pytest.fixture(scope="session")
+def prepared_run(request: pytest.FixtureRequest) -> Prepared:
+    return request.config.stash[PREPARED]
 
 
 @pytest.fixture(scope="session")
@@ -47,67 +85,39 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def images_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("tiny")
+def cluster(prepared_run: Prepared, folder: Path) -> Iterator[Cluster]:
+    with environment.connect(folder) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
-def kind_cluster(folder: Path, images_folder: Path) -> Iterator[tuple[Cluster, Images]]:
-    if shutil.which("kind") is None or shutil.which("docker") is None:
-        pytest.fail("the end-to-end tests need docker and kind")
-    made = environment.create_cluster(folder)
-    try:
-        built = environment.build_images(images_folder)
-        environment.load_images(made, built)
-        made.install_traefik()
-        with environment.connect(folder) as cluster:
-            yield cluster, built
-    finally:
-        if not os.environ.get("E2E_KEEP"):
-            made.delete()
+def images(prepared_run: Prepared) -> Images:
+    return prepared_run.images
 
 
 @pytest.fixture(scope="session")
-def cluster(kind_cluster: tuple[Cluster, Images]) -> Cluster:
-    return kind_cluster[0]
-
-
-@pytest.fixture(scope="session")
-def images(kind_cluster: tuple[Cluster, Images]) -> Images:
-    return kind_cluster[1]
-
-
-@pytest.fixture(scope="session")
-def authority(cluster: Cluster, images: Images, images_folder: Path) -> Authority:
+def authority(prepared_run: Prepared) -> Authority:
     """Files behind HTTPS, and the authority by which pods trust them."""
-    return environment.serve_files(cluster, images.server, images_folder)
+    return prepared_run.authority
 
 
 @pytest.fixture(scope="session")
-def chart_values(images: Images, authority: Authority) -> list[str]:
-    return environment.chart_values(images, authority)
+def chart_values(prepared_run: Prepared) -> list[str]:
+    return prepared_run.chart_values
 
 
 @pytest.fixture(scope="session")
-def operator(cluster: Cluster, chart_values: list[str]) -> Cluster:
+def operator(cluster: Cluster, prepared_run: Prepared) -> Cluster:
     """The cluster with the operator in it, watching every namespace."""
-    environment.uninstall_every_operator(cluster)
-    _remove_leftovers(cluster)
-    environment.install_operator(cluster, environment.RELEASE, environment.SYSTEM, *chart_values)
+    prepared.install_wide_operator(cluster, prepared_run)
     return cluster
 
 
 @pytest.fixture(scope="session")
-def outage(operator: Cluster, images: Images, folder: Path) -> Iterator[Outage]:
-    """Three minutes of an API server that fails, which begin here: other tests go on meanwhile."""
-    environment.uninstall_every_operator(operator)
-    environment.create_namespace(operator, NAMESPACE)
-    begun = Outage(operator, images, folder)
-    try:
-        begun.start()
-        yield begun
-    finally:
-        begun.stop()
+def no_wide_operator(cluster: Cluster, prepared_run: Prepared) -> Cluster:
+    """The cluster with no operator but those that tests install into their namespaces."""
+    prepared.remove_wide_operator(cluster, prepared_run)
+    return cluster
 
 
 @pytest.fixture
@@ -117,8 +127,3 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
     name = f"{words[:40].strip('-')}-{hashlib.sha256(request.node.name.encode()).hexdigest()[:6]}"
     with environment.a_namespace(cluster, name):
         yield name
-
-
-def _remove_leftovers(cluster: Cluster) -> None:
-    cluster.kubectl("delete", "namespace", "-l", "e2e=true", "--wait")
-    cluster.kubectl("delete", "crd", "imageclassifiers.imageclassifier.dev", "--ignore-not-found", "--wait")

@@ -12,7 +12,7 @@ import trustme
 import yaml
 
 from tests.e2e import classifiers
-from tests.e2e.cluster import Cluster
+from tests.e2e.cluster import WITHIN, Cluster
 from tools import cluster as kind
 from tools import images
 from tools.terminal import run
@@ -20,8 +20,7 @@ from tools.terminal import run
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CHART = ROOT / "charts" / "imageclassifier-operator"
-NAME = os.environ.get("E2E_NAME", "imageclassifier-e2e")
-"""The cluster's; with another, and another E2E_PORT, two runs stand side by side."""
+NAME = kind.E2E_NAME
 GPU_NODE = f"{NAME}-worker"
 NODE = f"{NAME}-control-plane"
 PORT = int(os.environ.get("E2E_PORT", "18080"))
@@ -31,6 +30,10 @@ RELEASE = "operator"
 OPERATOR = f"{RELEASE}-imageclassifier-operator"
 TOOLS = "e2e-tools"
 FILES = f"https://files.{TOOLS}.svc"
+CRD = "imageclassifiers.imageclassifier.dev"
+CRD_FILE = ROOT / "manifests" / "crd.yaml"
+BY_EVENTS_ALONE = ("--set", "resyncSeconds=3600")
+"""helm's arguments for an operator that looks at nothing unasked: what it mends, it mends because it was told."""
 PROMETHEUS_IMAGE = "prom/prometheus:v2.53.3"
 PAUSE_IMAGE = "registry.k8s.io/pause:3.10.1"
 
@@ -138,7 +141,7 @@ def install_operator(
     cluster: Cluster, release: str, namespace: str, *values: str, chart: Path = CHART, wait: bool = True
 ) -> str:
     """Install or upgrade a release, wait until it runs, and return what helm said."""
-    awaited = ["--wait", "--timeout", "90s"] if wait else []
+    awaited = ["--wait", "--timeout", "180s"] if wait else []
     where = ["--namespace", namespace, "--create-namespace"]
     return cluster.run("helm", "upgrade", "--install", release, str(chart), *where, *awaited, *values).stdout
 
@@ -149,23 +152,23 @@ def install_namespaced_operator(cluster: Cluster, namespace: str, *values: str, 
     install_operator(cluster, RELEASE, namespace, *values, *scope, wait=wait)
 
 
-def kill_the_operator(cluster: Cluster) -> None:
-    """End the operator's pod by SIGKILL, and wait until its successor runs."""
+def kill_the_operator(cluster: Cluster, namespace: str) -> None:
+    """End the pod of a namespace's operator by SIGKILL, and wait until its successor runs."""
     selector = f"app.kubernetes.io/instance={RELEASE}"
-    cluster.kubectl("-n", SYSTEM, "delete", "pod", "-l", selector, "--grace-period=0", "--force")
-    cluster.kubectl("-n", SYSTEM, "rollout", "status", f"deployment/{OPERATOR}", "--timeout=60s")
+    cluster.kubectl("-n", namespace, "delete", "pod", "-l", selector, "--grace-period=0", "--force")
+    cluster.kubectl("-n", namespace, "rollout", "status", f"deployment/{OPERATOR}", f"--timeout={WITHIN}s")
 
 
 @contextmanager
-def without_operator(cluster: Cluster) -> Iterator[None]:
-    """Run the block while no operator does."""
-    cluster.kubectl("-n", SYSTEM, "scale", f"deployment/{OPERATOR}", "--replicas=0")
-    cluster.until_none("pods", SYSTEM, f"app.kubernetes.io/instance={RELEASE}")
+def without_operator(cluster: Cluster, namespace: str) -> Iterator[None]:
+    """Run the block while the operator that is in a namespace doesn't run."""
+    cluster.kubectl("-n", namespace, "scale", f"deployment/{OPERATOR}", "--replicas=0")
+    cluster.until_none("pods", namespace, f"app.kubernetes.io/instance={RELEASE}")
     try:
         yield
     finally:
-        cluster.kubectl("-n", SYSTEM, "scale", f"deployment/{OPERATOR}", "--replicas=1")
-        cluster.kubectl("-n", SYSTEM, "rollout", "status", f"deployment/{OPERATOR}", "--timeout=60s")
+        cluster.kubectl("-n", namespace, "scale", f"deployment/{OPERATOR}", "--replicas=1")
+        cluster.kubectl("-n", namespace, "rollout", "status", f"deployment/{OPERATOR}", f"--timeout={WITHIN}s")
 
 
 def uninstall_every_operator(cluster: Cluster) -> None:
@@ -173,6 +176,12 @@ def uninstall_every_operator(cluster: Cluster) -> None:
     releases = json.loads(cluster.run("helm", "list", "--all-namespaces", "--all", "--output", "json").stdout)
     for release in releases:
         cluster.run("helm", "uninstall", release["name"], "--namespace", release["namespace"], "--wait")
+
+
+def remove_leftovers(cluster: Cluster) -> None:
+    """Remove the tests' namespaces and the CRD."""
+    cluster.kubectl("delete", "namespace", "-l", "e2e=true", "--wait")
+    cluster.kubectl("delete", "crd", CRD, "--ignore-not-found", "--wait")
 
 
 def create_namespace(cluster: Cluster, name: str) -> None:
@@ -203,5 +212,5 @@ def serve_files(cluster: Cluster, server_image: str, folder: Path) -> Authority:
     cluster.kubectl("-n", TOOLS, "create", "configmap", "files", f"--from-file={folder}")
     manifest = (HERE / "in_cluster" / "tools.yaml").read_text().replace("SERVER_IMAGE", server_image)
     cluster.kubectl("-n", TOOLS, "apply", "-f", "-", stdin=manifest)
-    cluster.kubectl("-n", TOOLS, "wait", "pod/files", "--for=condition=Ready", "--timeout=60s")
+    cluster.kubectl("-n", TOOLS, "wait", "pod/files", "--for=condition=Ready", f"--timeout={WITHIN}s")
     return Authority(authority.cert_pem.bytes().decode(), FILES)

@@ -9,14 +9,12 @@ from typing import Any
 import yaml
 
 from tests.e2e.classifiers import host
-from tests.e2e.cluster import Cluster, Object
+from tests.e2e.cluster import WITHIN, Cluster, Object
 from tools.images import ROOT
 
 MLFLOW, MINIO = "imageclassifier-mlflow", "imageclassifier-minio"
 MANAGED = {"tracking": {"mode": "Managed"}, "storage": {"mode": "Managed"}}
 INGRESS_SAMPLE = ROOT / "manifests" / "samples" / "mlflow-ingress.yaml"
-READY_WITHIN = 180
-"""Seconds: MLflow imports for long on a machine that does other things too."""
 
 
 def is_running(found: Object | None) -> bool:
@@ -27,7 +25,7 @@ def is_running(found: Object | None) -> bool:
 def await_sinks(cluster: Cluster, namespace: str, *names: str) -> None:
     """Wait until the managed servers run: both, or those that are named."""
     for name in names or (MLFLOW, MINIO):
-        cluster.until("statefulsets", namespace, name, is_running, within=READY_WITHIN)
+        cluster.until("statefulsets", namespace, name, is_running)
 
 
 def run_in_mlflow(cluster: Cluster, namespace: str, script: str) -> Any:
@@ -78,7 +76,7 @@ print(json.dumps(ids, default=str))
 
 
 def await_logged(
-    cluster: Cluster, namespace: str, experiment: str, wanted: Iterable[str], within: float = 60
+    cluster: Cluster, namespace: str, experiment: str, wanted: Iterable[str], within: float = WITHIN
 ) -> list[str]:
     """Wait until all the request ids are logged; return all that are, as often as they are."""
     deadline = time.monotonic() + within
@@ -100,7 +98,7 @@ def lead_to_mlflow(cluster: Cluster, namespace: str) -> str:
     sample["spec"]["rules"][0]["host"] = own
     cluster.apply(sample)
     cluster.until("statefulsets", namespace, MLFLOW, lambda found: own in json.dumps(found))
-    cluster.kubectl("-n", namespace, "rollout", "status", f"statefulset/{MLFLOW}", f"--timeout={READY_WITHIN}s")
+    cluster.kubectl("-n", namespace, "rollout", "status", f"statefulset/{MLFLOW}", f"--timeout={WITHIN}s")
     return own
 
 
@@ -134,13 +132,23 @@ sys.stdout.flush()
 os._exit(0)
 """
 _PREAMBLE = f"""
-import json, os, sys, urllib.error, urllib.parse, urllib.request
+import json, os, sys, time, urllib.error, urllib.parse, urllib.request
 import boto3
-store = boto3.client("s3", endpoint_url=os.environ["MLFLOW_S3_ENDPOINT_URL"])
+from botocore.config import Config
+patient = Config(retries={{"mode": "standard", "total_max_attempts": 12}})
+store = boto3.client("s3", endpoint_url=os.environ["MLFLOW_S3_ENDPOINT_URL"], config=patient)
 def ask(path, body=None, method=None):
     url = "http://{MLFLOW}:5000/api/2.0/mlflow/" + path
     headers = {{"Content-Type": "application/json"}}
     asked = urllib.request.Request(url, body and body.encode(), headers, method=method)
-    with urllib.request.urlopen(asked, timeout=30) as answer:
-        return answer.read().decode()
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(asked, timeout=60) as answer:
+                return answer.read().decode()
+        except urllib.error.URLError as error:
+            # The node refuses connections to a Service until it has learnt of its pods.
+            if not isinstance(error.reason, ConnectionRefusedError) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 """

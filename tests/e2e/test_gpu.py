@@ -35,7 +35,7 @@ def test_a_cuda_pod_lands_on_the_gpu_node_and_a_second_is_told_that_none_is_free
     assert server["image"] == images.gpu
     assert server["resources"]["limits"]["nvidia.com/gpu"] == "1"
     operator.apply(classifier("second", namespace, runtime=CUDA))
-    found = operator.until("imageclassifiers", namespace, "second", has("Ready", "False", "Unschedulable"), within=10)
+    found = operator.until("imageclassifiers", namespace, "second", has("Ready", "False", "Unschedulable"))
     assert "nvidia.com/gpu" in condition(found, "Ready")["message"]
     # There is no GPU behind the name: the server says so, and does not go on without.
     found = operator.until("imageclassifiers", namespace, "cuda", has("Ready", "False", "DeviceUnavailable"))

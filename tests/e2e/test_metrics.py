@@ -10,7 +10,7 @@ from tests.e2e import environment
 from tests.e2e.classifiers import classifier, picture, ready
 from tests.e2e.cluster import Cluster, Object
 
-SCRAPED_WITHIN = 30
+SCRAPED_WITHIN = 60
 SERVER = ("classifier_request_duration_seconds_bucket", "classifier_model_info", "classifier_requests_total")
 OPERATOR = ("imageclassifier_reconciles_total", "imageclassifier_reconcile_duration_seconds_bucket")
 

@@ -11,7 +11,6 @@ from tests.tiny_model import COLOURS, build_model
 
 MODEL = "colours"
 ALIAS = f"models:/{MODEL}@champion"
-RESOLVED_WITHIN = 90
 FACTORS = {"1": 10.0, "2": -10.0}
 """By what a version multiplies its means: the second one likes best what there is least of, and takes red for green."""
 
@@ -63,7 +62,7 @@ def test_an_alias_is_resolved_once_a_revision_and_a_moved_one_is_told_and_taken_
     publish(operator, namespace)
     model = {"uri": ALIAS, "labels": {"inline": None, "uri": f"{ALIAS}/labels.txt"}}
     operator.apply(classifier("photos", namespace, model=model, **MANAGED))
-    found = operator.until("imageclassifiers", namespace, "photos", ready, within=RESOLVED_WITHIN)
+    found = operator.until("imageclassifiers", namespace, "photos", ready)
     assert found is not None
     resolved, served = found["status"]["resolved"], found["status"]["model"]
     assert (resolved["uri"], resolved["source"]) == (f"models:/{MODEL}/1", "s3://mlflow/models/1")
@@ -73,7 +72,7 @@ def test_an_alias_is_resolved_once_a_revision_and_a_moved_one_is_told_and_taken_
     set_alias(operator, namespace, "2")
     operator.kubectl("-n", namespace, "delete", "job", f"photos-r-{resolved['request']}")
     told = says("ModelServed", "version 1 answers; the alias names version 2 by now")
-    found = operator.until("imageclassifiers", namespace, "photos", told, within=RESOLVED_WITHIN)
+    found = operator.until("imageclassifiers", namespace, "photos", told)
     assert found is not None
     assert ready(found)
     assert found["status"]["model"] == served
@@ -81,12 +80,12 @@ def test_an_alias_is_resolved_once_a_revision_and_a_moved_one_is_told_and_taken_
     delete_alias(operator, namespace)
     operator.kubectl("-n", namespace, "delete", "job", f"photos-r-{resolved['request']}")
     told = says("ModelServed", "version 1 answers; the alias names no version any more")
-    found = operator.until("imageclassifiers", namespace, "photos", told, within=RESOLVED_WITHIN)
+    found = operator.until("imageclassifiers", namespace, "photos", told)
     assert ready(found)
 
     set_alias(operator, namespace, "2")
     operator.patch("imageclassifiers", namespace, "photos", {"spec": {"topK": 2}})
-    found = operator.until("imageclassifiers", namespace, "photos", ready, within=RESOLVED_WITHIN)
+    found = operator.until("imageclassifiers", namespace, "photos", ready)
     assert found is not None
     assert found["status"]["model"]["version"] == "2"
     assert seen(operator, namespace) == "green"
@@ -94,7 +93,7 @@ def test_an_alias_is_resolved_once_a_revision_and_a_moved_one_is_told_and_taken_
     operator.patch("imageclassifiers", namespace, "photos", {"spec": {"model": {"uri": f"models:/{MODEL}@nobody",
                    "labels": {"uri": f"models:/{MODEL}@nobody/labels.txt"}}}})  # fmt: skip
     failed = has("Ready", "False", "ModelNotFound")
-    found = operator.until("imageclassifiers", namespace, "photos", failed, within=RESOLVED_WITHIN)
+    found = operator.until("imageclassifiers", namespace, "photos", failed)
     assert "Registered model alias nobody not found" in condition(found, "Ready")["message"]
     assert condition(found, "ModelServed")["status"] == "True"
     assert seen(operator, namespace) == "green"
@@ -109,7 +108,7 @@ def test_an_s3_address_is_fetched_with_the_stores_credentials_and_a_wrong_one_to
     uri = "s3://mlflow/models/1/model.onnx"
     storage = {"storage": {"mode": "Managed"}}
     operator.apply(classifier("photos", namespace, model={"uri": uri}, **storage))
-    operator.until("imageclassifiers", namespace, "photos", ready, within=RESOLVED_WITHIN)
+    operator.until("imageclassifiers", namespace, "photos", ready)
     assert seen(operator, namespace) == "red"
     for wrong, said in (
         ("s3://mlflow/nothing.onnx", "NoSuchKey: The specified key does not exist"),
@@ -117,6 +116,6 @@ def test_an_s3_address_is_fetched_with_the_stores_credentials_and_a_wrong_one_to
     ):
         operator.patch("imageclassifiers", namespace, "photos", {"spec": {"model": {"uri": wrong}}})
         told = says("Ready", said)
-        found = operator.until("imageclassifiers", namespace, "photos", told, within=RESOLVED_WITHIN)
+        found = operator.until("imageclassifiers", namespace, "photos", told)
         assert condition(found, "Ready")["reason"] == "ModelNotFound"
         assert condition(found, "ModelServed")["status"] == "True"

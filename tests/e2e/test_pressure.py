@@ -26,7 +26,7 @@ def served(operator: Cluster) -> Iterator[str]:
 def test_of_many_changes_in_a_row_the_last_one_is_served(operator: Cluster, served: str) -> None:
     for number in range(EDITS):
         operator.patch("imageclassifiers", served, "photos", {"spec": {"topK": number + 1}})
-    operator.until("imageclassifiers", served, "photos", ready, within=120)
+    operator.until("imageclassifiers", served, "photos", ready)
     # Pods of former revisions may still be ending, and hold theirs.
     (pod,) = [each for each in operator.find("pods", served, OF_PHOTOS) if is_ready(each)]
     revision = f"imageclassifier.dev/revision={pod['metadata']['labels']['imageclassifier.dev/revision']}"
@@ -40,8 +40,8 @@ def test_an_evicted_pod_is_replaced(operator: Cluster, served: str) -> None:
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": served}}
     operator.kubectl("create", "--raw", f"/api/v1/namespaces/{served}/pods/{pod}/eviction", "-f", "-",
                      stdin=json.dumps(eviction))  # fmt: skip
-    operator.until("imageclassifiers", served, "photos", has("Ready", "False"), within=20)
-    operator.until("imageclassifiers", served, "photos", ready, within=90)
+    operator.until("imageclassifiers", served, "photos", has("Ready", "False"))
+    operator.until("imageclassifiers", served, "photos", ready)
     assert [pod] != [each["metadata"]["name"] for each in operator.find("pods", served, OF_PHOTOS) if is_ready(each)]
 
 
@@ -84,13 +84,11 @@ def test_whatever_has_a_childs_name_is_left_alone_and_named_until_it_is_gone(
     before = operator.get(plural, served, child)
     operator.apply(wanted)
     where = "RouteReady" if kind == "Ingress" else "Ready"
-    found = operator.until("imageclassifiers", served, name, has(where, "False", "NameTaken"), within=10)
+    found = operator.until("imageclassifiers", served, name, has(where, "False", "NameTaken"))
     assert f"named {child} exists and belongs to nobody" in condition(found, where)["message"]
     assert operator.get(plural, served, child) == before
     operator.kubectl("-n", served, "delete", f"{kind.lower()}/{child}")
-    operator.until(
-        "imageclassifiers", served, name, lambda now: condition(now, where)["reason"] != "NameTaken", within=10
-    )
+    operator.until("imageclassifiers", served, name, lambda now: condition(now, where)["reason"] != "NameTaken")
     operator.kubectl("-n", served, "delete", f"ic/{name}", "--wait=false")
 
 
@@ -98,7 +96,7 @@ def first_name(cluster: Cluster, wanted: Object) -> str:
     """Return the name of the ConfigMap that an object's revision gets, and leave nothing of the object."""
     name, namespace = wanted["metadata"]["name"], wanted["metadata"]["namespace"]
     cluster.apply(wanted)
-    cluster.until("deployments", namespace, name, lambda found: found is not None, within=10)
+    cluster.until("deployments", namespace, name, lambda found: found is not None)
     (config_map,) = cluster.children(namespace, name)["configmaps"]
     cluster.kubectl("-n", namespace, "delete", f"ic/{name}", "--cascade=foreground")
     return config_map

@@ -90,7 +90,7 @@ def test_a_name_that_shared_objects_have_is_refused(operator: Cluster) -> None:
 
 def test_a_name_of_fifty_characters_is_taken(operator: Cluster, namespace: str) -> None:
     operator.apply(classifier("a" * 50, namespace, replicas=0))
-    operator.until("deployments", namespace, "a" * 50, lambda found: found is not None, within=10)
+    operator.until("deployments", namespace, "a" * 50, lambda found: found is not None)
 
 
 IDENTITY = {"namespace": "default", "name": "any", "uid": "u", "generation": 1, "resourceVersion": "1"}

@@ -25,7 +25,7 @@ def test_an_applied_object_becomes_ready_and_the_ingress_answers_with_the_right_
 ) -> None:
     operator.apply(classifier("photos", namespace, route=ingress("photos", namespace)))
     operator.kubectl("-n", namespace, "wait", "ic/photos", "--for=condition=Ready", "--timeout=60s")
-    found = operator.until("imageclassifiers", namespace, "photos", has("RouteReady", "True"), within=20)
+    found = operator.until("imageclassifiers", namespace, "photos", has("RouteReady", "True"))
     assert found is not None
     assert found["status"]["url"] == f"http://{host('photos', namespace)}"
     assert len(found["status"]["model"]["sha256"]) == 64
@@ -38,7 +38,7 @@ def test_an_ingress_path_is_stripped(operator: Cluster, namespace: str) -> None:
     route = merged(ingress("photos", namespace), {"ingress": {"path": "/some/where"}})
     operator.apply(classifier("photos", namespace, route=route))
     operator.until("imageclassifiers", namespace, "photos", ready)
-    operator.until("imageclassifiers", namespace, "photos", has("RouteReady", "True"), within=20)
+    operator.until("imageclassifiers", namespace, "photos", has("RouteReady", "True"))
     assert top_label(picture("blue"), host("photos", namespace), "/some/where") == "blue"
 
 
@@ -53,9 +53,9 @@ def test_labels_of_a_configmap_are_served(operator: Cluster, namespace: str) -> 
     labels = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "labels", "namespace": namespace}}
     served = {"labels": {"inline": None, "configMap": {"name": "labels", "key": "labels.txt"}}}
     operator.apply(classifier("photos", namespace, model=served))
-    operator.until("imageclassifiers", namespace, "photos", has("Ready", "False", "LabelsNotFound"), within=20)
+    operator.until("imageclassifiers", namespace, "photos", has("Ready", "False", "LabelsNotFound"))
     operator.apply({**labels, "data": {"labels.txt": "rouge\nvert\nbleu\n"}})
-    operator.until("imageclassifiers", namespace, "photos", ready, within=90)
+    operator.until("imageclassifiers", namespace, "photos", ready)
     assert operator.predict(namespace, "photos", picture("green"))["predictions"][0]["label"] == "vert"
 
 
@@ -90,7 +90,7 @@ def test_the_quickstart_sample_becomes_ready_and_knows_a_cat(operator: Cluster, 
     sample = (ROOT / "manifests" / "samples" / "quickstart.yaml").read_text()
     operator.kubectl("-n", namespace, "apply", "-f", "-", stdin=sample)
     operator.kubectl("-n", namespace, "wait", "ic/photos", "--for=condition=Ready", "--timeout=120s")
-    operator.until("imageclassifiers", namespace, "photos", has("RouteReady", "True"), within=20)
+    operator.until("imageclassifiers", namespace, "photos", has("RouteReady", "True"))
     cat = (ROOT / "models" / "photos" / "cat.jpg").read_bytes()
     assert top_label(cat) in {"tabby", "tiger cat", "Egyptian cat"}
 

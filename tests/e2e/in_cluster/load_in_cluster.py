@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx2
 
 INTERVAL = 0.05
-CONNECTIONS_TRIED_AGAIN = 6
-"""At growing intervals, 15.5 s in all."""
+CONNECTIONS_TRIED_AGAIN = 8
+"""At growing intervals, a minute in all."""
 KEPT, NEW = httpx2.Limits(max_connections=1), httpx2.Limits(max_keepalive_connections=0)
 
 
@@ -28,7 +28,7 @@ class Load:
 
     def post_on(self, url: str, picture: bytes, ended: threading.Event) -> None:
         """Post until it has ended; every answer but a 200 is a failure."""
-        with httpx2.Client(limits=self.limits, timeout=10, trust_env=False) as client:
+        with httpx2.Client(limits=self.limits, timeout=60, trust_env=False) as client:
             while not ended.wait(INTERVAL):
                 at = time.strftime("%H:%M:%S")
                 try:

@@ -1,6 +1,6 @@
 """Damaged images of every format: each has an answer, and none harms the server.
 
-`python -m tests.benchmarks.mutants.run --minutes 30` sends more of them.
+`make faults PART=mutants` sends more of them.
 """
 
 from itertools import islice

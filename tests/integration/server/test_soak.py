@@ -1,10 +1,10 @@
-"""Good and bad requests together leave nothing behind; `python -m tests.benchmarks.soak.run` sends them for longer."""
+"""Good and bad requests together leave nothing behind; `make faults PART=soak` sends them for longer."""
 
 from pathlib import Path
 
 import psutil
 
-from tests.benchmarks.soak.run import find_written, serve, soak
+from tests.faults.soak import find_written, serve, soak
 from tests.integration.prediction_log.stores import wait_until
 
 SECONDS = 10

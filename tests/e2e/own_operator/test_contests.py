@@ -16,15 +16,19 @@ from tests.e2e.environment import Authority
 
 NAMESPACE = "contests"
 SECONDS = 10
+"""For which is counted how often the operator writes against a rival."""
 EXTRA = {"name": "RIVAL", "value": "1"}
 
 
 @pytest.fixture(scope="module")
-def served(operator: Cluster) -> Iterator[str]:
-    """A namespace in which `photos` has its children, and no pods."""
-    with environment.a_namespace(operator, NAMESPACE) as name:
-        operator.apply(classifier("photos", name, replicas=0))
-        operator.until("imageclassifiers", name, "photos", has("Ready", "False", "ScaledToZero"))
+def served(no_wide_operator: Cluster, chart_values: list[str]) -> Iterator[str]:
+    """A namespace with an operator of its own, in which `photos` has its children, and no pods."""
+    cluster = no_wide_operator
+    with environment.a_namespace(cluster, NAMESPACE) as name:
+        # Nobody tells it when a webhook is gone: it looks, as often as it does.
+        environment.install_namespaced_operator(cluster, name, *chart_values)
+        cluster.apply(classifier("photos", name, replicas=0))
+        cluster.until("imageclassifiers", name, "photos", has("Ready", "False", "ScaledToZero"))
         yield name
 
 
@@ -64,20 +68,18 @@ def rival(cluster: Cluster, name: str) -> Iterator[list[int]]:
         yield made
 
 
-def test_who_undoes_every_mend_is_told_of_and_fought_ever_more_rarely(operator: Cluster, served: str) -> None:
-    with rival(operator, "photos") as made:
-        found = operator.until(
-            "imageclassifiers", served, "photos", has("Progressing", "True", "Contested"), within=SECONDS
-        )
+def test_who_undoes_every_mend_is_told_of_and_fought_ever_more_rarely(cluster: Cluster, served: str) -> None:
+    with rival(cluster, "photos") as made:
+        found = cluster.until("imageclassifiers", served, "photos", has("Progressing", "True", "Contested"))
         # What is measured is how often within a length of time.
         threading.Event().wait(SECONDS)
     assert "spec.template.spec.containers.0.env" in condition(found, "Progressing")["message"]
     assert 4 <= len(made) <= 9
-    events = operator.find("events", served)
+    events = cluster.find("events", served)
     (event,) = [each for each in events if each["reason"] == "Contested"]
     assert event["type"] == "Warning"
-    operator.patch("imageclassifiers", served, "photos", {"spec": {"topK": 2}})
-    operator.until("deployments", served, "photos", lambda now: EXTRA not in variables(now), within=5)
+    cluster.patch("imageclassifiers", served, "photos", {"spec": {"topK": 2}})
+    cluster.until("deployments", served, "photos", lambda now: EXTRA not in variables(now))
 
 
 def webhook(kind: str, rule: Object, client: Object) -> Object:
@@ -107,14 +109,14 @@ def failing_webhook(rule: Object) -> Object:
 
 
 @pytest.fixture
-def mutating_webhook(operator: Cluster, authority: Authority) -> Iterator[None]:
+def mutating_webhook(cluster: Cluster, authority: Authority) -> Iterator[None]:
     """Have a webhook add a variable to each Deployment of the namespace."""
     bundle = base64.b64encode(authority.certificate.encode()).decode()
     client = {"service": {"namespace": environment.TOOLS, "name": "files", "path": "/"}, "caBundle": bundle}
     rule = {"apiGroups": ["apps"], "resources": ["deployments"]}
-    operator.apply(webhook("MutatingWebhookConfiguration", rule, client))
+    cluster.apply(webhook("MutatingWebhookConfiguration", rule, client))
     yield
-    operator.kubectl("delete", "mutatingwebhookconfiguration", NAMESPACE, "--ignore-not-found")
+    cluster.kubectl("delete", "mutatingwebhookconfiguration", NAMESPACE, "--ignore-not-found")
 
 
 def variables(found: Object | None) -> list[Object]:
@@ -123,70 +125,68 @@ def variables(found: Object | None) -> list[Object]:
 
 
 @pytest.mark.usefixtures("mutating_webhook")
-def test_a_webhook_that_adds_to_a_deployment_is_told_of_too(operator: Cluster, served: str) -> None:
-    operator.apply(classifier("mutated", served, replicas=0))
-    operator.until("services", served, "mutated", lambda now: now is not None)
+def test_a_webhook_that_adds_to_a_deployment_is_told_of_too(cluster: Cluster, served: str) -> None:
+    cluster.apply(classifier("mutated", served, replicas=0))
+    cluster.until("services", served, "mutated", lambda now: now is not None)
     looks = itertools.count()
 
     def look_at_it() -> None:
         # By a child: changes of the object itself would come between its reading and its status.
         annotated = {"metadata": {"annotations": {"looked-at": str(next(looks))}}}
-        operator.patch("services", served, "mutated", annotated)
+        cluster.patch("services", served, "mutated", annotated)
 
     with again_and_again(look_at_it):
-        found = operator.until(
-            "imageclassifiers", served, "mutated", has("Progressing", "True", "Contested"), within=SECONDS
-        )
+        found = cluster.until("imageclassifiers", served, "mutated", has("Progressing", "True", "Contested"))
     assert "of the Deployment mutated" in condition(found, "Progressing")["message"]
-    assert EXTRA in variables(operator.get("deployments", served, "mutated"))
-    operator.kubectl("delete", "mutatingwebhookconfiguration", NAMESPACE)
-    operator.until("deployments", served, "mutated", lambda now: EXTRA not in variables(now), within=40)
+    assert EXTRA in variables(cluster.get("deployments", served, "mutated"))
+    cluster.kubectl("delete", "mutatingwebhookconfiguration", NAMESPACE)
+    cluster.until("deployments", served, "mutated", lambda now: EXTRA not in variables(now))
 
 
 @pytest.fixture
-def no_services(operator: Cluster) -> Iterator[None]:
+def no_services(cluster: Cluster) -> Iterator[None]:
     """Have the API server answer 500 to whoever makes a Service in the namespace."""
-    operator.apply(failing_webhook({"apiGroups": [""], "resources": ["services"]}))
+    cluster.apply(failing_webhook({"apiGroups": [""], "resources": ["services"]}))
     yield
-    operator.kubectl("delete", "validatingwebhookconfiguration", NAMESPACE, "--ignore-not-found")
+    cluster.kubectl("delete", "validatingwebhookconfiguration", NAMESPACE, "--ignore-not-found")
 
 
 @pytest.mark.usefixtures("no_services")
-def test_a_webhook_that_fails_is_told_in_the_api_servers_words(operator: Cluster, served: str) -> None:
-    operator.apply(classifier("blocked", served, replicas=0))
-    found = operator.until("imageclassifiers", served, "blocked", has("Ready", "False", "ChildRefused"), within=10)
+def test_a_webhook_that_fails_is_told_in_the_api_servers_words(cluster: Cluster, served: str) -> None:
+    cluster.apply(classifier("blocked", served, replicas=0))
+    found = cluster.until("imageclassifiers", served, "blocked", has("Ready", "False", "ChildRefused"))
     assert "Service blocked: " in condition(found, "Ready")["message"]
     assert 'failed calling webhook "asked.contests.test"' in condition(found, "Ready")["message"]
     assert found is not None
     assert found["status"]["lastFailure"]["reason"] == "ChildRefused"
-    operator.kubectl("delete", "validatingwebhookconfiguration", NAMESPACE)
-    operator.until("imageclassifiers", served, "blocked", has("Ready", "False", "ScaledToZero"), within=40)
+    cluster.kubectl("delete", "validatingwebhookconfiguration", NAMESPACE)
+    cluster.until("imageclassifiers", served, "blocked", has("Ready", "False", "ScaledToZero"))
 
 
 @pytest.fixture
-def no_deletions(operator: Cluster) -> Iterator[None]:
+def no_deletions(cluster: Cluster) -> Iterator[None]:
     """Have the API server answer 500 to whoever deletes a ConfigMap in the namespace."""
-    operator.apply(failing_webhook({"apiGroups": [""], "resources": ["configmaps"], "operations": ["DELETE"]}))
+    cluster.apply(failing_webhook({"apiGroups": [""], "resources": ["configmaps"], "operations": ["DELETE"]}))
     yield
-    operator.kubectl("delete", "validatingwebhookconfiguration", NAMESPACE, "--ignore-not-found")
+    cluster.kubectl("delete", "validatingwebhookconfiguration", NAMESPACE, "--ignore-not-found")
 
 
 @pytest.mark.usefixtures("no_deletions")
-def test_what_nobody_reckoned_with_is_told_in_the_api_servers_words_too(operator: Cluster, served: str) -> None:
-    operator.patch("imageclassifiers", served, "photos", {"spec": {"topK": 3}})
-    found = operator.until("imageclassifiers", served, "photos", has("Ready", "False", "ReconcileFailed"), within=20)
+def test_what_nobody_reckoned_with_is_told_in_the_api_servers_words_too(cluster: Cluster, served: str) -> None:
+    cluster.patch("imageclassifiers", served, "photos", {"spec": {"topK": 3}})
+    found = cluster.until("imageclassifiers", served, "photos", has("Ready", "False", "ReconcileFailed"))
     assert "failed calling webhook" in condition(found, "Ready")["message"]
-    operator.kubectl("delete", "validatingwebhookconfiguration", NAMESPACE)
-    operator.until("imageclassifiers", served, "photos", has("Ready", "False", "ScaledToZero"), within=40)
+    cluster.kubectl("delete", "validatingwebhookconfiguration", NAMESPACE)
+    cluster.until("imageclassifiers", served, "photos", has("Ready", "False", "ScaledToZero"))
 
 
-def test_labels_that_no_config_map_can_hold_are_told(operator: Cluster, served: str) -> None:
+def test_labels_that_no_config_map_can_hold_are_told(cluster: Cluster, served: str) -> None:
     # As lines they fit into a ConfigMap, and as JSON no more.
     content = f"{'a' * 39}\n" * 25_000
     labels = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "large", "namespace": served}}
-    operator.kubectl("create", "-f", "-", stdin=json.dumps({**labels, "data": {"labels": content}}))
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps({**labels, "data": {"labels": content}}))
     reference = {"labels": {"inline": None, "configMap": {"name": "large", "key": "labels"}}}
-    operator.apply(classifier("large", served, model=reference, replicas=0))
-    found = operator.until("imageclassifiers", served, "large", has("Ready", "False", "ChildRefused"), within=10)
+    cluster.apply(classifier("large", served, model=reference, replicas=0))
+    found = cluster.until("imageclassifiers", served, "large", has("Ready", "False", "ChildRefused"))
     assert "ConfigMap large-" in condition(found, "Ready")["message"]
     assert "Too long" in condition(found, "Ready")["message"]

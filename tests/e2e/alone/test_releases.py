@@ -1,4 +1,4 @@
-"""Releases of the chart: upgraded, uninstalled, installed under another name, two side by side."""
+"""Releases of the chart: upgraded, uninstalled, installed under another name."""
 
 import shutil
 from collections.abc import Iterator
@@ -9,10 +9,8 @@ import pytest
 from tests.e2e import environment
 from tests.e2e.classifiers import classifier, picture, ready
 from tests.e2e.cluster import Cluster, Object
-from tests.e2e.environment import RELEASE, SYSTEM, Images, install_operator
-from tests.e2e.outage import Outage
+from tests.e2e.environment import CRD, RELEASE, SYSTEM, Images, install_operator
 
-CRD = "imageclassifiers.imageclassifier.dev"
 OTHER = "other"
 VARIABLE = {"name": "OTEL_SERVICE_NAME", "value": "photos"}
 
@@ -79,29 +77,3 @@ def test_uninstalling_leaves_the_classifiers_serving_and_another_name_takes_them
     notes = install_operator(operator, OTHER, "elsewhere", *chart_values)
     assert "made by the release" not in notes
     assert "CustomResourceDefinition" in operator.run("helm", "get", "manifest", OTHER, "-n", "elsewhere").stdout
-
-
-@pytest.fixture
-def teams(cluster: Cluster) -> Iterator[tuple[str, str]]:
-    with environment.a_namespace(cluster, "team-a") as one, environment.a_namespace(cluster, "team-b") as other:
-        yield one, other
-
-
-def test_two_releases_of_one_namespace_each_stand_side_by_side(
-    cluster: Cluster, outage: Outage, teams: tuple[str, str], chart_values: list[str]
-) -> None:
-    for team in teams:
-        environment.install_namespaced_operator(cluster, team, *chart_values)
-    cluster_scoped = cluster.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
-    assert "imageclassifier-operator" not in cluster_scoped
-    for team in teams:
-        cluster.apply(classifier("photos", team))
-    for team in teams:
-        cluster.until("imageclassifiers", team, "photos", ready)
-    cluster.run("helm", "uninstall", "operator", "--namespace", teams[0], "--wait")
-    for team in teams:
-        cluster.patch("imageclassifiers", team, "photos", {"spec": {"topK": 1}})
-    cluster.until("imageclassifiers", teams[1], "photos", ready)
-    assert len(cluster.predict(teams[0], "photos", picture("red"))["predictions"]) == 3
-    logs = cluster.kubectl("-n", teams[1], "logs", f"deployment/{environment.OPERATOR}")
-    assert "forbidden" not in logs.lower()

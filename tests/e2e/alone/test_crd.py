@@ -9,11 +9,9 @@ import yaml
 from tests.e2e import environment
 from tests.e2e.classifiers import classifier
 from tests.e2e.cluster import Cluster, Object
-from tests.e2e.outage import Outage
+from tests.e2e.environment import CRD, CRD_FILE
 
-CRD = "imageclassifiers.imageclassifier.dev"
 NAMESPACE = "without-crd"
-CRD_FILE = environment.ROOT / "manifests" / "crd.yaml"
 
 
 def missing(cluster: Cluster, crd: Object) -> None:
@@ -26,12 +24,11 @@ def older(cluster: Cluster, crd: Object) -> None:
     cluster.apply(crd)
 
 
-@pytest.mark.usefixtures("operator")
+@pytest.mark.usefixtures("no_wide_operator")
 @pytest.mark.parametrize(("make", "said"), [(missing, "has no ImageClassifier"), (older, "lacks spec.topK")])
 def test_a_crd_that_does_not_fit_is_named_and_waited_for(
-    cluster: Cluster, outage: Outage, chart_values: list[str], make: Callable[[Cluster, Object], None], said: str
+    cluster: Cluster, chart_values: list[str], make: Callable[[Cluster, Object], None], said: str
 ) -> None:
-    outage.stop()
     environment.uninstall_every_operator(cluster)
     missing(cluster, {})
     environment.create_namespace(cluster, NAMESPACE)
@@ -41,14 +38,14 @@ def test_a_crd_that_does_not_fit_is_named_and_waited_for(
     cluster.until_some("pods", NAMESPACE, selector, lambda pod: pod["status"]["phase"] == "Running")
     assert said in first_line_with(cluster, "CRD")
     cluster.apply(yaml.safe_load(CRD_FILE.read_text()))
-    cluster.kubectl("wait", "crd", CRD, "--for=condition=Established", "--timeout=20s")
+    cluster.kubectl("wait", "crd", CRD, "--for=condition=Established", "--timeout=60s")
     cluster.apply(classifier("photos", NAMESPACE, replicas=0))
     cluster.until("deployments", NAMESPACE, "photos", lambda found: found is not None)
 
 
 def first_line_with(cluster: Cluster, word: str) -> str:
     """Follow the operator's log until a line has the word."""
-    command = ["timeout", "30", "kubectl", "--kubeconfig", str(cluster.kubeconfig), "-n", NAMESPACE, "logs", "-f",
+    command = ["timeout", "60", "kubectl", "--kubeconfig", str(cluster.kubeconfig), "-n", NAMESPACE, "logs", "-f",
                f"deployment/{environment.OPERATOR}"]  # fmt: skip
     with Popen(command, stdout=PIPE, text=True) as process:
         assert process.stdout is not None

@@ -1,13 +1,11 @@
-"""Good and bad requests together, for a long time; prints what they leave behind: `--seconds 900`.
+"""Good and bad requests together, and what they leave behind.
 
 The slope of resident memory, by least squares, after a fifth of the time; descriptors before and after; and every file
 that the process had open for writing.
 """
 
-import argparse
 import os
 import random
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -20,14 +18,13 @@ import httpx2
 import numpy as np
 import psutil
 
-from tests.benchmarks.soak.requests import Ask, Rude, bad_requests, good_requests
+from tests.faults.rude_requests import Ask, Rude, bad_requests, good_requests
 from tests.integration.server.process import Server
 from tests.mutant_load import FORMATS
 from tests.tiny_model import encode, make_noise, write_document
 
 MIB = 2**20
 SAMPLE_SECONDS = 2
-SETTLE_SECONDS = 30
 
 
 @dataclass
@@ -128,29 +125,3 @@ def soak(server: Server, seconds: float, rate: float) -> Seen:
     for thread in threads:
         thread.join()
     return seen
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=900)
-    parser.add_argument("--rate", type=float, default=120, help="requests a second, half of them good")
-    asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        with serve(Path(name)) as server:
-            seen = soak(server, asked.seconds, asked.rate)
-            time.sleep(SETTLE_SECONDS)
-            seen.descriptors.append(psutil.Process(server.process.pid).num_fds())
-        written = find_written(seen, Path(name))
-    sizes = [size for _, size in seen.resident]
-    for kind, counts in seen.statuses.items():
-        print(f"{kind}: {dict(sorted(counts.items()))}")
-    print(f"resident: {sizes[0]:.0f} MiB at the start, {max(sizes):.0f} at most, {sizes[-1]:.0f} at the end")
-    print(f"slope after {asked.seconds / 5:.0f} s: {seen.slope(asked.seconds / 5):+.1f} MiB an hour")
-    print(f"slope after {asked.seconds / 2:.0f} s: {seen.slope(asked.seconds / 2):+.1f} MiB an hour")
-    most = max(seen.descriptors)
-    print(f"descriptors: {seen.descriptors[0]} before, {most} at most, {seen.descriptors[-1]} after")
-    print(f"files written beside the spool's: {written or 'none'}")
-
-
-if __name__ == "__main__":
-    main()
