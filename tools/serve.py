@@ -42,7 +42,10 @@ def main() -> int:
         return server.wait()
     except KeyboardInterrupt:
         console.print("\nStopped.")
-        return server.wait() if server else 0
+        if server is None:
+            return 0
+        server.terminate()  # Ctrl-C has reached it by itself; `kill -INT` of this process alone has not
+        return server.wait()
     except ServeError as error:
         console.print(f"[red]{error}[/red]")
         return 1

@@ -24,7 +24,7 @@ import structlog
 from classifier_inference.http.settings import Settings
 from classifier_inference.log.spool.windows import start_writing
 from classifier_inference.spec.classifier import API_VERSION, KIND, Classifier
-from classifier_inference.spec.tracking import PredictionLog, Storage, Tracking
+from classifier_inference.spec.tracking import Mode, PredictionLog, Storage, Tracking
 
 FOLDER = Path(".classifier")
 MLFLOW_PORT = 5000
@@ -63,7 +63,7 @@ def logging_locally(classifier: Classifier, settings: Settings) -> Iterator[tupl
                 uri = stack.enter_context(_running_mlflow(folder, port))
             classifier = _with_tracking(classifier, uri)
             _log.info("predictions are logged", mlflow=uri, experiment=classifier.name, folder=str(folder))
-        stack.enter_context(_running_recorder(classifier, settings, folder))
+        stack.enter_context(_running_recorder(classifier, settings, folder, mode))
         yield classifier, settings
 
 
@@ -144,12 +144,14 @@ def _running_mlflow(folder: Path, port: int) -> Iterator[str]:
 
 
 @contextmanager
-def _running_recorder(classifier: Classifier, settings: Settings, folder: Path) -> Iterator[None]:
+def _running_recorder(classifier: Classifier, settings: Settings, folder: Path, mode: Mode) -> Iterator[None]:
     document = folder / f"{settings.pod}.json"
     document.write_text(json.dumps(_render(classifier)))
     command = [sys.executable, "-c", "from classifier_inference.cli.main import app; app()", "record", str(document)]
     command += [f"--spool={settings.spool}", f"--pod={settings.pod}", f"--namespace={settings.namespace}"]
     command += [f"--ca-file={settings.ca_file}"] if settings.ca_file is not None else []
+    # Its complaints that MLflow isn't there yet would be the first that anybody sees.
+    command += [f"--after={classifier.spec.tracking.uri}"] if mode == "Managed" else []
     child = _start(command, None, {"CLASSIFIER_LOG_LEVEL": "warning"})
     try:
         yield

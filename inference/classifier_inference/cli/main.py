@@ -162,6 +162,7 @@ def record(
     keep: Annotated[
         bool, typer.Option("--keep", help="Begin again where it dies: a pod's sidecar never ends.")
     ] = False,
+    after: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Ship the predictions that a server spools to MLflow and S3, until it has ended."""
     from classifier_inference.cli.keep_running import keep_running
@@ -169,7 +170,7 @@ def record(
 
     def work() -> int:
         _configure_logs(log_level)
-        return record_document(document, spool, pod, namespace, ca_file, termination_log)
+        return record_document(document, spool, pod, namespace, ca_file, termination_log, after)
 
     raise typer.Exit(keep_running(work) if keep else work())
 

@@ -64,7 +64,7 @@ class Recording:
         return ca_file
 
     def start(
-        self, pod: str = "pod-1", *, keys: dict[str, str] | None = None, keep: bool = False, **log: Any
+        self, pod: str = "pod-1", *options: str, keys: dict[str, str] | None = None, keep: bool = False, **log: Any
     ) -> Command:
         """Start a recorder; `keep`: as in a pod, where it is begun again when it dies."""
         storage = {"mode": "External", "endpoint": self.to_minio.url, "bucket": self.bucket}
@@ -77,7 +77,7 @@ class Recording:
         self._document.write_text(json.dumps(document))
         arguments = ("record", self._document, "--spool", self.spool, f"--pod={pod}", "--namespace=team-a")
         environment = {**credentials(), **(keys or {}), "CLASSIFIER_TERMINATION_LOG": str(self.termination_log)}
-        self._recorders.append(Command(*arguments, *(["--keep"] if keep else []), **environment))
+        self._recorders.append(Command(*arguments, *options, *(["--keep"] if keep else []), **environment))
         return self._recorders[-1]
 
     def collect_garbage(self, run_id: str | None = None) -> None:

@@ -1,5 +1,6 @@
 """Stores that are away, refuse, or are something else: what is said, and that nothing is lost or logged twice."""
 
+import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -236,3 +237,17 @@ def test_a_torn_record_is_passed_over(recording: Recording) -> None:
     recording.wait_until_shipped()
     assert list_windows(recording) == {window.id: 1}
     assert recording.runs()[0].metrics["count"] == 2
+
+
+def test_an_mlflow_that_was_started_just_now_is_waited_for_without_a_word(recording: Recording) -> None:
+    write_window(recording.own, START)
+    recording.to_mlflow.shut()
+    recorder = recording.start("pod-1", f"--after={recording.tracking_uri}")
+    first = recording.wait_for_state(lambda state: state.backlog.windows == 1)
+    later = recording.wait_for_state(lambda state: state.time > first.time)
+    assert later.tracking.ready is None
+    recording.to_mlflow.open()
+    recording.wait_until_shipped()
+    recorder.send(signal.SIGTERM)
+    assert recorder.end() == 0
+    assert "not shipped" not in recorder.text

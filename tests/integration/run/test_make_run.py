@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -114,3 +115,22 @@ def test_says_that_its_port_is_taken(checkout: Path) -> None:
         with make_run(checkout, port) as terminal:
             terminal.expect(f"Port {port} is taken")
             terminal.expect("status=2")
+
+
+def test_ends_its_server_when_it_alone_is_interrupted(checkout: Path, port: int) -> None:
+    with make_run(checkout, port) as terminal:  # which installs it
+        terminal.expect("Serving until Ctrl-C")
+        terminal.sendintr()
+        terminal.expect("status=0")
+    program = [str(checkout / ".venv/bin/python"), "-m", "tools.serve"]
+    environment = {**os.environ, "CLASSIFIER_PORT": str(port)}
+    running = subprocess.Popen(
+        program, cwd=checkout, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), "the server", START_SECONDS)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(START_SECONDS) == 0
+    finally:
+        running.kill()
+    assert not answers(f"http://127.0.0.1:{port}/healthz")

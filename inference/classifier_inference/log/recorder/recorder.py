@@ -49,6 +49,7 @@ POLL_SECONDS = 1.0
 STATE_SECONDS = 2.0
 ADOPT_SECONDS = 10.0
 CLEAR_SECONDS = 60.0
+BEGIN_SECONDS = 60.0
 LONGEST_DELAY_SECONDS = 30.0
 END_POLL_SECONDS = 0.2
 
@@ -92,12 +93,18 @@ class Recorder:
         shipped = last.shipped if last else Shipped()
         self._shipper = Shipper(classifier, mlflow, s3, Unsure(place.folder, time.time), shipped)
 
-    def run(self) -> None:
-        """Ship until a signal comes, then what is left, for as long as `shipTime` says."""
+    def run(self, is_begun: Callable[[], bool]) -> None:
+        """Ship until a signal comes, then what is left, for as long as `shipTime` says.
+
+        What is wrong with a store is said once it has begun, or had a minute for that.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._handle)
         threading.Thread(target=self._tell, name="state", daemon=True).start()
         _log.info("recording", spool=str(self._place.folder))
+        begun_by = time.monotonic() + BEGIN_SECONDS
+        while not self._stop.is_set() and time.monotonic() < begun_by and not is_begun():
+            self._stop.wait(END_POLL_SECONDS)
         while not self._stop.is_set():
             before = self._shipper.shipped
             if self._try_to_work():
