@@ -54,7 +54,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def usual_port() -> Iterator[None]:
     """Keep others on this machine from starting an MLflow on the first free port from its usual one on, for a while.
 

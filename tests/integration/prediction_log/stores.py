@@ -30,7 +30,8 @@ KEY_ID, SECRET_KEY = "recorder", "recorder-secret"
 BUCKET = "mlflow"
 MLFLOW = str(Path(sys.executable).with_name("mlflow"))
 MINIO_HEALTH, MLFLOW_HEALTH = "/minio/health/live", "/health"
-START_SECONDS = 240
+START_SECONDS = 600
+"""For MLflow, which takes ten on a machine that does nothing else; beside a local server it is nice to all others."""
 UNTIL_UNUSED = '("$@"; kill -KILL 0) & exec flock "$0" --command "kill -KILL 0"'
 """Shell that runs a command until a file's lock is free."""
 

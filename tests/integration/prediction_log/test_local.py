@@ -13,7 +13,7 @@ import pytest
 from classifier_inference.cli import local_log
 from classifier_inference.log.sinks.mlflow_client import MlflowClient
 from classifier_inference.log.spool.windows import list_sealed
-from tests.integration.prediction_log.stores import wait_until
+from tests.integration.prediction_log.stores import START_SECONDS, wait_until
 from tests.integration.server.process import COMMAND, WAIT_SECONDS, Command, Server, free_port
 from tests.tiny_model import make_image, write_document
 
@@ -43,7 +43,7 @@ def read_running(folder: Path) -> str | None:
 
 def test_predictions_are_in_mlflow_once_the_server_has_ended(folder: Path, server: Server) -> None:
     with server.client() as client:
-        wait_until(lambda: read_running(folder), "MLflow", WAIT_SECONDS)
+        wait_until(lambda: read_running(folder), "MLflow", START_SECONDS)
         address = read_running(folder)
         assert address is not None
         answers = [client.post("/api/v1/predict", content=make_image("red")).json() for _ in range(3)]
@@ -59,7 +59,7 @@ def test_predictions_are_in_mlflow_once_the_server_has_ended(folder: Path, serve
     port = free_port()
     ui = subprocess.Popen([COMMAND, "ui", f"--port={port}"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: read_running(folder), "MLflow", WAIT_SECONDS)
+        wait_until(lambda: read_running(folder), "MLflow", START_SECONDS)
         mlflow = MlflowClient(f"http://127.0.0.1:{port}")
         experiment = mlflow.find_experiment("colours")
         assert experiment is not None
@@ -91,7 +91,7 @@ def test_a_server_that_is_killed_takes_its_children_along_and_what_it_left_is_sh
     again = Server(folder / "classifier.json").wait_until_ready()
     try:
         # What is to be shipped at the end waits for no time between two tries.
-        wait_until(lambda: read_running(folder), "MLflow", WAIT_SECONDS)
+        wait_until(lambda: read_running(folder), "MLflow", START_SECONDS)
     finally:
         again.send(signal.SIGINT)
         assert again.end() == 0
