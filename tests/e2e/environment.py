@@ -12,7 +12,7 @@ import trustme
 import yaml
 
 from tests.e2e import classifiers
-from tests.e2e.cluster import WITHIN, Cluster
+from tests.e2e.cluster import WITHIN, Cluster, Object
 from tools import cluster as kind
 from tools import images
 from tools.terminal import run
@@ -176,6 +176,17 @@ def uninstall_every_operator(cluster: Cluster) -> None:
     releases = json.loads(cluster.run("helm", "list", "--all-namespaces", "--all", "--output", "json").stdout)
     for release in releases:
         cluster.run("helm", "uninstall", release["name"], "--namespace", release["namespace"], "--wait")
+
+
+def apply_crd(cluster: Cluster) -> None:
+    """Apply the CRD, and wait until the API server has it. `kubectl wait` fails where it says nothing of it yet."""
+
+    def is_established(found: Object | None) -> bool:
+        conditions = ((found or {}).get("status") or {}).get("conditions") or []
+        return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+
+    cluster.kubectl("apply", "-f", str(CRD_FILE))
+    cluster.until("customresourcedefinitions", "", CRD, is_established)
 
 
 def remove_leftovers(cluster: Cluster) -> None:

@@ -103,5 +103,4 @@ def remove_wide_operator(cluster: Cluster, prepared: Prepared) -> None:
             environment.uninstall_every_operator(cluster)
             installed.unlink()
         if cluster.get("customresourcedefinitions", "", environment.CRD) is None:
-            cluster.kubectl("apply", "-f", str(environment.CRD_FILE))
-            cluster.kubectl("wait", "crd", environment.CRD, "--for=condition=Established", "--timeout=60s")
+            environment.apply_crd(cluster)

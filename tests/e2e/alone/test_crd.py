@@ -37,8 +37,7 @@ def test_a_crd_that_does_not_fit_is_named_and_waited_for(
     selector = "app.kubernetes.io/instance=operator"
     cluster.until_some("pods", NAMESPACE, selector, lambda pod: pod["status"]["phase"] == "Running")
     assert said in first_line_with(cluster, "CRD")
-    cluster.apply(yaml.safe_load(CRD_FILE.read_text()))
-    cluster.kubectl("wait", "crd", CRD, "--for=condition=Established", "--timeout=60s")
+    environment.apply_crd(cluster)
     cluster.apply(classifier("photos", NAMESPACE, replicas=0))
     cluster.until("deployments", NAMESPACE, "photos", lambda found: found is not None)
 
