@@ -17,9 +17,9 @@ def record_document(
     leave_out("numpy", "pandas")
     from classifier_inference.log.recorder.recorder import Place, Recorder
     from classifier_inference.log.runs.parquet import use_little_memory
-    from classifier_inference.log.sinks.mlflow_client import MlflowClient
-    from classifier_inference.log.sinks.s3_store import S3Store
     from classifier_inference.stores.authorities import make_context
+    from classifier_inference.stores.mlflow_api.run_client import MlflowClient
+    from classifier_inference.stores.s3.objects import S3Store
 
     use_little_memory()
     try:

@@ -8,7 +8,7 @@ import yaml
 from classifier_inference.spec.uri import HttpsUri, ModelsUri, S3Uri, is_inside
 from classifier_inference.stores.clients import Stores
 from classifier_inference.stores.remote_file import Folder, RefusedError, RemoteFile
-from classifier_inference.stores.s3 import S3Folder
+from classifier_inference.stores.s3.folder import S3Folder
 
 DESCRIPTION = "MLmodel"
 _DESCRIPTION_LIMIT_BYTES = 2**20

@@ -19,9 +19,9 @@ from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
 from classifier_inference.spec.uri import ModelsUri, S3Uri, parse_uri
 from classifier_inference.stores.clients import Places, Stores
-from classifier_inference.stores.mlflow_registry import Registry
+from classifier_inference.stores.mlflow_api.registry import Registry
 from classifier_inference.stores.remote_file import PassingError, RefusedError
-from classifier_inference.stores.s3 import S3Folder
+from classifier_inference.stores.s3.folder import S3Folder
 
 FOLDER = "model"
 """The folder of a run's artifacts that the model lies in, as MLflow's own clients call it."""

@@ -14,10 +14,12 @@ from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
 from classifier_inference.spec.classifier import ClassifierSpec
 from classifier_inference.spec.uri import HttpsUri, ModelsUri, S3Uri, parse_uri
-from classifier_inference.stores import https, mlflow_registry, s3
+from classifier_inference.stores import https
 from classifier_inference.stores.authorities import bundle_authorities
-from classifier_inference.stores.mlflow_registry import Registry
+from classifier_inference.stores.mlflow_api import registry
+from classifier_inference.stores.mlflow_api.registry import Registry
 from classifier_inference.stores.remote_file import Folder, RefusedError, RemoteFile
+from classifier_inference.stores.s3 import folder
 
 _NO_TRACKING = "models:/ is looked up in MLflow: set tracking (without a cluster, MLFLOW_TRACKING_URI will do)"
 
@@ -58,7 +60,7 @@ class Stores:
             case HttpsUri(url):
                 return https.open_https(self._https, url)
             case S3Uri():
-                return s3.open_object(self.s3, address)
+                return folder.open_object(self.s3, address)
             case ModelsUri():
                 return self.open_version(address).file(address.path)
 
@@ -78,7 +80,7 @@ class Stores:
             except ValueError as error:
                 raise RefusedError(f"the registry names an address that can't be used: {error}") from None
             if isinstance(address, S3Uri):
-                return s3.S3Folder(self.s3, address.bucket, address.key)
+                return folder.S3Folder(self.s3, address.bucket, address.key)
         raise RefusedError(
             f"the version's files lie at {source!r}: only s3:// and mlflow-artifacts:/ can be reached from here"
         )
@@ -86,7 +88,7 @@ class Stores:
     @cached_property
     def s3(self) -> Any:
         """The S3 client."""
-        client = s3.make_client(self._places.endpoint, self._places.region, bundle_authorities(self._ca_file))
+        client = folder.make_client(self._places.endpoint, self._places.region, bundle_authorities(self._ca_file))
         self._stack.callback(client.close)
         return client
 
@@ -97,7 +99,7 @@ class Stores:
             raise StartError(Reason.SPEC_INVALID, _NO_TRACKING)
         if not self._places.tracking_uri.startswith(("http://", "https://")):
             raise StartError(Reason.SPEC_INVALID, f"{self._places.tracking_uri} is no http(s):// address of MLflow")
-        client = mlflow_registry.make_client(self._places.tracking_uri, self._environment, self._ca_file)
+        client = registry.make_client(self._places.tracking_uri, self._environment, self._ca_file)
         return Registry(self._stack.enter_context(client))
 
     @cached_property

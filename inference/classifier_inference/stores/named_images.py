@@ -18,11 +18,12 @@ import httpx2
 
 from classifier_inference.spec.image_addresses import IMAGES_KEY_ID_VARIABLE, IMAGES_KEY_VARIABLE, Images, ImageStore
 from classifier_inference.spec.uri import S3Uri, parse_uri
-from classifier_inference.stores import https, s3, s3_client
+from classifier_inference.stores import https
 from classifier_inference.stores.authorities import make_context
 from classifier_inference.stores.image_root import TooLargeError
 from classifier_inference.stores.public_addresses import HTTPS_PORT, NotAllowedError, find_rule, may_connect
 from classifier_inference.stores.remote_file import PassingError, RefusedError
+from classifier_inference.stores.s3 import connection, folder
 
 SCHEMES = ("https://", "s3://")
 SECONDS = 15.0
@@ -114,7 +115,7 @@ class RemoteImages:
         assert isinstance(found, S3Uri)  # noqa: S101 - by its scheme
         if f"s3://{found.bucket}" not in self._images.allow:
             raise NotAllowedError(f"images.allow doesn't have s3://{found.bucket}")
-        with s3.explained():
+        with folder.explained():
             answer = self._store.get_object(Bucket=found.bucket, Key=found.key)
             body = answer["Body"]
             with body as connection, _cutting(deadline, connection.shutdown):
@@ -124,10 +125,10 @@ class RemoteImages:
     def _store(self) -> Any:
         store = self._images.s3 or ImageStore()
         key_id, key = self._environment.get(IMAGES_KEY_ID_VARIABLE), self._environment.get(IMAGES_KEY_VARIABLE)
-        credentials = s3_client.Credentials(key_id, key) if key_id and key else s3_client.ANONYMOUS
+        credentials = connection.Credentials(key_id, key) if key_id and key else connection.ANONYMOUS
         # A store of one's own is trusted by the file alone: boto3 takes one.
         ca_file = str(self._ca_file) if store.endpoint and self._ca_file else None
-        return s3.make_client(store.endpoint, store.region or s3_client.DEFAULT_REGION, ca_file, credentials)
+        return folder.make_client(store.endpoint, store.region or connection.DEFAULT_REGION, ca_file, credentials)
 
     def _read(self, size: int, chunks: Iterator[bytes], grow: Grow, deadline: float) -> bytes:
         if size > self._limit_bytes:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from classifier_inference.log.recorder.recorder_state import RecorderState, read_state
-from classifier_inference.log.sinks.mlflow_client import MlflowClient
-from classifier_inference.log.sinks.mlflow_data import Run
 from classifier_inference.log.spool.windows import list_sealed
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient
+from classifier_inference.stores.mlflow_api.run_data import Run
 from tests.integration.prediction_log.stores import (
     BUCKET,
     Gate,

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from classifier_inference.cli import local_log
-from classifier_inference.log.sinks.mlflow_client import MlflowClient
 from classifier_inference.log.spool.windows import adopt, list_sealed
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient
 from tests.integration.prediction_log.stores import wait_until
 from tests.integration.server.process import COMMAND, Command, Server, free_port
 from tests.tiny_model import make_image, write_document

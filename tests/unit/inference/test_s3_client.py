@@ -2,7 +2,7 @@
 
 import pytest
 
-from classifier_inference.stores.s3_client import make_client
+from classifier_inference.stores.s3.connection import make_client
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,10 @@ from classifier_inference.log.runs.lookup import Found, Waiting
 from classifier_inference.log.runs.single_run import Given, log_given
 from classifier_inference.log.runs.summary import render_preprocess
 from classifier_inference.log.runs.tracker import Tracker
-from classifier_inference.log.sinks.mlflow_client import MlflowClient
-from classifier_inference.log.sinks.mlflow_data import Run
-from classifier_inference.log.sinks.sink_errors import RefusedError, SinkError
 from classifier_inference.model.loaded_classifier import LoadedClassifier
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient
+from classifier_inference.stores.mlflow_api.run_data import Run
+from classifier_inference.stores.store_error import RefusedError, SinkError
 
 if TYPE_CHECKING:
     from classifier_inference.log.sinks.artifact_store import ArtifactStore

@@ -14,12 +14,12 @@ from classifier_inference.log.runs.summary import name_experiment
 from classifier_inference.log.runs.window_runs import Experiment, find_window_runs, ship_predictions, ship_window
 from classifier_inference.log.sinks.artifact_store import ArtifactStore
 from classifier_inference.log.sinks.fullness import judge_fullness, read_used_share
-from classifier_inference.log.sinks.mlflow_client import MlflowClient
-from classifier_inference.log.sinks.s3_store import S3Store
-from classifier_inference.log.sinks.sink_errors import RefusedError, Sink, SinkError
 from classifier_inference.log.spool.windows import Window, delete_window, list_sealed
 from classifier_inference.report.sink_state import SinkReason, SinkState
 from classifier_inference.spec.classifier import Classifier
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient
+from classifier_inference.stores.s3.objects import S3Store
+from classifier_inference.stores.store_error import RefusedError, Sink, SinkError
 
 PROBE_SECONDS = 30.0
 """How often a store is asked that nothing was shipped to."""

@@ -11,11 +11,11 @@ from uuid import UUID
 
 from classifier_inference.log.record import Record, parse_record, read_milliseconds
 from classifier_inference.log.runs.summary import TAG_REQUEST, TAG_WINDOW
-from classifier_inference.log.sinks.mlflow_client import MlflowClient
-from classifier_inference.log.sinks.mlflow_data import FINISHED, Artifact, Run
-from classifier_inference.log.sinks.sink_errors import RefusedError, SinkError
 from classifier_inference.log.spool.counters import read_counts
 from classifier_inference.log.spool.windows import COUNTERS, list_folders, list_open, list_sealed
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient
+from classifier_inference.stores.mlflow_api.run_data import FINISHED, Artifact, Run
+from classifier_inference.stores.store_error import RefusedError, SinkError
 
 if TYPE_CHECKING:
     from classifier_inference.log.sinks.artifact_store import ArtifactStore

@@ -7,8 +7,8 @@ import structlog
 
 from classifier_inference.log.runs.summary import FROM_SERVER, TAG_CLASSIFIER, TAG_NAMESPACE, TAG_SOURCE
 from classifier_inference.log.runs.window_runs import Experiment
-from classifier_inference.log.sinks.mlflow_data import FINISHED
-from classifier_inference.log.sinks.sink_errors import RefusedError
+from classifier_inference.stores.mlflow_api.run_data import FINISHED
+from classifier_inference.stores.store_error import RefusedError
 
 PAGE = 200
 LONGEST_PAUSE_SECONDS = 3600.0

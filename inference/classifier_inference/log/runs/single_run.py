@@ -22,9 +22,9 @@ from classifier_inference.log.runs.summary import (
     TAG_SOURCE,
     render_request_tags,
 )
-from classifier_inference.log.sinks.mlflow_client import MlflowClient
-from classifier_inference.log.sinks.mlflow_data import FAILED, Run, to_ms
-from classifier_inference.log.sinks.sink_errors import SinkError
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient
+from classifier_inference.stores.mlflow_api.run_data import FAILED, Run, to_ms
+from classifier_inference.stores.store_error import SinkError
 
 if TYPE_CHECKING:
     from classifier_inference.log.sinks.artifact_store import ArtifactStore

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx2
 
 from classifier_inference.log.open_log import TrackingSettings
-from classifier_inference.log.sinks.mlflow_client import MlflowClient
-from classifier_inference.log.sinks.sink_errors import Sink, SinkError
 from classifier_inference.report.sink_state import SinkReason
 from classifier_inference.stores.authorities import make_context
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient
+from classifier_inference.stores.store_error import Sink, SinkError
 
 if TYPE_CHECKING:
     from classifier_inference.log.sinks.artifact_store import ArtifactStore
@@ -71,7 +71,7 @@ class Tracker:
     def _work(self, work: "Callable[[MlflowClient, ArtifactStore], ResultT]") -> ResultT:
         # Boto3 takes a second and 30 MB, which a server that is never asked for a run need not have.
         from classifier_inference.log.sinks.artifact_store import ArtifactStore
-        from classifier_inference.log.sinks.s3_store import S3Store
+        from classifier_inference.stores.s3.objects import S3Store
 
         storage = self.settings.storage
         s3 = S3Store(storage.endpoint, storage.region, self.settings.ca_file)

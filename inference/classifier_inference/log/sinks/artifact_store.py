@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from classifier_inference.log.sinks.mlflow_client import MlflowClient
-from classifier_inference.log.sinks.s3_store import S3Store
-from classifier_inference.log.sinks.sink_errors import Sink, SinkError
 from classifier_inference.report.sink_state import SinkReason
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient
+from classifier_inference.stores.s3.objects import S3Store
+from classifier_inference.stores.store_error import Sink, SinkError
 
 
 class ArtifactStore:

@@ -7,10 +7,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from classifier_inference.log.sinks import mlflow_client
-from classifier_inference.log.sinks.mlflow_client import MlflowClient, UncertainError
-from classifier_inference.log.sinks.sink_errors import SinkError
 from classifier_inference.report.sink_state import SinkReason
+from classifier_inference.stores.mlflow_api import run_client
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient, UncertainError
+from classifier_inference.stores.store_error import SinkError
 
 RUN = "0" * 32
 
@@ -82,7 +82,7 @@ def test_an_answer_that_trickles_on_is_not_waited_for() -> None:
 
 
 def test_an_answer_without_an_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mlflow_client, "MOST_ANSWER_BYTES", 10_000)
+    monkeypatch.setattr(run_client, "MOST_ANSWER_BYTES", 10_000)
     with answering(bytes(1000), for_ever=True) as url, pytest.raises(UncertainError, match="it is over 10000 bytes"):
         MlflowClient(url).get_run(RUN)
 

@@ -16,9 +16,9 @@ from classifier_inference.log.runs.run_files import (
     safe_name,
 )
 from classifier_inference.log.runs.summary import MOST_LABELS, Summary, render_preprocess
-from classifier_inference.log.sinks.mlflow_client import read_credentials
-from classifier_inference.log.sinks.s3_store import split_uri
 from classifier_inference.spec.preprocessing import Preprocess
+from classifier_inference.stores.mlflow_api.run_client import read_credentials
+from classifier_inference.stores.s3.objects import split_uri
 from tests.integration.prediction_log.windows import make_record
 
 LATENCIES = ("mean", "p50", "p90", "p99")

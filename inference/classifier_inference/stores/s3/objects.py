@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from classifier_inference.log.sinks.sink_errors import RefusedError, Sink, SinkError
 from classifier_inference.report.sink_state import SinkReason
-from classifier_inference.stores import s3_client
 from classifier_inference.stores.authorities import bundle_authorities, make_context
-from classifier_inference.stores.s3_client import S3Error, Trouble
+from classifier_inference.stores.s3 import connection
+from classifier_inference.stores.s3.connection import S3Error, Trouble
+from classifier_inference.stores.store_error import RefusedError, Sink, SinkError
 
 READ_SECONDS = 60
 
@@ -80,12 +80,12 @@ class S3Store:
     @cached_property
     def _client(self) -> Any:
         """The client, made when it is first needed: bad settings are then told as everything else."""
-        return s3_client.make_client(self._endpoint, self._region, bundle_authorities(self._ca_file), READ_SECONDS)
+        return connection.make_client(self._endpoint, self._region, bundle_authorities(self._ca_file), READ_SECONDS)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
-            with s3_client.explained():
+            with connection.explained():
                 yield
         except S3Error as error:
             message = f"{self._endpoint or 'S3'}: {error}"

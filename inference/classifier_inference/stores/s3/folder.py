@@ -9,9 +9,9 @@ from typing import Any
 from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
 from classifier_inference.spec.uri import S3Uri
-from classifier_inference.stores import s3_client
 from classifier_inference.stores.remote_file import CHUNK_BYTES, PassingError, RefusedError, RemoteFile
-from classifier_inference.stores.s3_client import Credentials, S3Error, Trouble
+from classifier_inference.stores.s3 import connection
+from classifier_inference.stores.s3.connection import Credentials, S3Error, Trouble
 
 READ_SECONDS = 15
 
@@ -44,9 +44,9 @@ class S3Folder:
 def make_client(
     endpoint: str | None, region: str | None, ca_file: str | None, credentials: Credentials | None = None
 ) -> Any:
-    """Return a boto3 client, as s3_client does. Raises StartError for settings that can't be used."""
+    """Return a boto3 client, as connection does. Raises StartError for settings that can't be used."""
     try:
-        return s3_client.make_client(endpoint, region, ca_file, READ_SECONDS, credentials)
+        return connection.make_client(endpoint, region, ca_file, READ_SECONDS, credentials)
     except S3Error as error:
         raise StartError(Reason.SPEC_INVALID, f"storage can't be used: {error}") from None
 
@@ -70,7 +70,7 @@ def open_object(client: Any, address: S3Uri) -> RemoteFile:
 def explained() -> Iterator[None]:
     """Raise PassingError and RefusedError for what goes wrong with a store, with its own message."""
     try:
-        with s3_client.explained():
+        with connection.explained():
             yield
     except S3Error as error:
         if error.trouble in _PASSING:

@@ -14,7 +14,9 @@ from urllib.parse import quote
 import httpx2
 import orjson
 
-from classifier_inference.log.sinks.mlflow_data import (
+from classifier_inference.report.sink_state import SinkReason
+from classifier_inference.stores.https import printable
+from classifier_inference.stores.mlflow_api.run_data import (
     FINISHED,
     Artifact,
     Run,
@@ -24,9 +26,7 @@ from classifier_inference.log.sinks.mlflow_data import (
     parse_run,
     parse_runs,
 )
-from classifier_inference.log.sinks.sink_errors import RefusedError, Sink, SinkError
-from classifier_inference.report.sink_state import SinkReason
-from classifier_inference.stores.https import printable
+from classifier_inference.stores.store_error import RefusedError, Sink, SinkError
 
 API = "/api/2.0/mlflow"
 ARTIFACTS_API = "/api/2.0/mlflow-artifacts/artifacts"
