@@ -7,19 +7,11 @@ from classifier_inference.engine.memory import HeldBody
 from classifier_inference.http.problem import Kind, ProblemError
 from classifier_inference.http.serving import Fetcher, Serving
 from classifier_inference.stores.image_root import TooLargeError
-from classifier_inference.stores.named_images import NoImageThereError, UpstreamError, UpstreamTimeoutError
-from classifier_inference.stores.public_addresses import NotAllowedError
+from classifier_inference.stores.store_error import NotAllowedError, StoreError, Trouble
 from classifier_inference.telemetry.trace_context import TraceContext
 
 Brought = dict[str, bytes | ProblemError]
 """What lay at each address, or why that couldn't be had."""
-
-_KINDS: dict[type[Exception], Kind] = {
-    NotAllowedError: Kind.ADDRESS_NOT_ALLOWED,
-    NoImageThereError: Kind.NO_SUCH_IMAGE,
-    UpstreamError: Kind.IMAGE_UNREACHABLE,
-    UpstreamTimeoutError: Kind.IMAGE_TIMEOUT,
-}
 
 
 async def bring_images(serving: Serving, addresses: list[str], held: HeldBody, trace: TraceContext | None) -> Brought:
@@ -41,5 +33,13 @@ async def _bring(
         return await fetcher.pool.run(partial(fetcher.images.fetch, address, held.grow, headers))
     except TooLargeError:
         return ProblemError(Kind.TOO_MANY_BYTES, f"an image may have at most {limit} bytes")
-    except tuple(_KINDS) as error:
-        return ProblemError(_KINDS[type(error)], str(error))
+    except StoreError as error:
+        return ProblemError(_name_kind(error), str(error))
+
+
+def _name_kind(error: StoreError) -> Kind:
+    if isinstance(error, NotAllowedError):
+        return Kind.ADDRESS_NOT_ALLOWED
+    if error.missing:
+        return Kind.NO_SUCH_IMAGE
+    return Kind.IMAGE_TIMEOUT if error.trouble is Trouble.LATE else Kind.IMAGE_UNREACHABLE

@@ -24,7 +24,7 @@ from classifier_inference.log.runs.summary import (
 )
 from classifier_inference.stores.mlflow_api.run_client import MlflowClient
 from classifier_inference.stores.mlflow_api.run_data import FAILED, Run, to_ms
-from classifier_inference.stores.store_error import SinkError
+from classifier_inference.stores.store_error import StoreError
 
 if TYPE_CHECKING:
     from classifier_inference.log.sinks.artifact_store import ArtifactStore
@@ -45,7 +45,7 @@ class Given:
 
 
 def log_given(mlflow: MlflowClient, artifacts: "ArtifactStore", experiment: str, origin: Origin, given: Given) -> Run:
-    """Return the run made for a prediction. Raises SinkError, with nothing left of the run if that can be helped."""
+    """Return the run made for a prediction. Raises StoreError, with nothing left of the run if that can be helped."""
     name = safe_name(given.image_name)
     tags = {
         TAG_CLASSIFIER: origin.classifier,
@@ -61,7 +61,7 @@ def log_given(mlflow: MlflowClient, artifacts: "ArtifactStore", experiment: str,
         artifacts.put(f"{run.artifact_uri}/{result_name(given.time)}", render_result(facts, given.predictions).encode())
         mlflow.log_batch(run.run_id, to_ms(given.time), confidence_metrics(given.predictions), given.params)
         mlflow.end_run(run.run_id, to_ms(given.time))
-    except SinkError:
+    except StoreError:
         _take_back(mlflow, artifacts, run, given.time)
         raise
     return run
@@ -72,6 +72,6 @@ def _take_back(mlflow: MlflowClient, artifacts: "ArtifactStore", run: Run, time:
     try:
         artifacts.delete_folder(run.artifact_uri)
         mlflow.delete_run(run.run_id)
-    except SinkError:
-        with suppress(SinkError):
+    except StoreError:
+        with suppress(StoreError):
             mlflow.end_run(run.run_id, to_ms(time), FAILED)

@@ -74,7 +74,7 @@ def ship_window(
 ) -> Counted:
     """Make the one run of a window, its artifacts first; doing it again changes nothing.
 
-    `before_create` is called where no run was found, before one is made. Raises SinkError.
+    `before_create` is called where no run was found, before one is made. Raises StoreError.
     """
     images = read_images(window.images)
     first = next(_read(window, images), None)

@@ -1,4 +1,4 @@
-"""Puts objects into S3, and deletes them, by boto3, one attempt each: whoever ships tries again."""
+"""The objects of one S3 store, one attempt each: whoever asks tries again."""
 
 import ssl
 from collections.abc import Iterator
@@ -8,39 +8,48 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from classifier_inference.report.sink_state import SinkReason
-from classifier_inference.stores.authorities import bundle_authorities, make_context
-from classifier_inference.stores.s3 import connection
-from classifier_inference.stores.s3.connection import S3Error, Trouble
-from classifier_inference.stores.store_error import RefusedError, Sink, SinkError
-
-READ_SECONDS = 60
-
-_ABOUT_ONE_OBJECT = {Trouble.NO_OBJECT, Trouble.BAD_OBJECT}
-_REASONS = {
-    Trouble.AWAY: SinkReason.UNREACHABLE,
-    Trouble.NOT_TRUSTED: SinkReason.UNREACHABLE,
-    Trouble.NO_CREDENTIALS: SinkReason.CREDENTIALS_MISSING,
-    Trouble.LOCKED_OUT: SinkReason.REFUSED,
-    Trouble.NO_BUCKET: SinkReason.BUCKET_NOT_FOUND,
-    Trouble.FULL: SinkReason.NEARLY_FULL,
-}
+from classifier_inference.report.start_error import StartError
+from classifier_inference.report.termination import Reason
+from classifier_inference.stores.authorities import make_context
+from classifier_inference.stores.s3.boto_errors import explained
+from classifier_inference.stores.s3.connection import S3Settings, connect
+from classifier_inference.stores.store_error import StoreError
 
 
 class S3Store:
-    """One S3 store, its credentials from the environment; for one thread at a time.
+    """One S3 store. Every method raises StoreError with the store's own message."""
 
-    Every method raises SinkError with the store's own message, or RefusedError where it refuses this object alone.
-    """
+    def __init__(self, settings: S3Settings, shown: str | None = None) -> None:
+        """`shown`: how messages name the store, where they don't leave that to their reader."""
+        self._settings = settings
+        self._shown = shown
 
-    def __init__(self, endpoint: str | None = None, region: str | None = None, ca_file: Path | None = None) -> None:
-        """`ca_file`: certificate authorities to trust besides the usual ones."""
-        self._endpoint = endpoint
-        self._region = region
-        self._ca_file = ca_file
+    def check_settings(self) -> None:
+        """Raise StartError for settings that can't be used, which is otherwise told of the first request."""
+        try:
+            self._client  # noqa: B018 - made by that
+        except StoreError as error:
+            raise StartError(Reason.SPEC_INVALID, f"storage can't be used: {error}") from None
+
+    def close(self) -> None:
+        """Close the connections."""
+        if "_client" in vars(self):
+            self._client.close()
+
+    @contextmanager
+    def reading(self, bucket: str, key: str) -> Iterator[dict[str, Any]]:
+        """Yield boto3's answer to a request for an object: Body, ContentLength, ETag and so on."""
+        with self._explained():
+            yield self._client.get_object(Bucket=bucket, Key=key)
+
+    def get(self, uri: str) -> bytes:
+        """Return the object at `s3://bucket/key`."""
+        with self.reading(*split_uri(uri)) as answer:
+            content: bytes = answer["Body"].read()
+        return content
 
     def put(self, uri: str, content: bytes | Path) -> None:
-        """Store an object at `s3://bucket/key`; one that was there is replaced."""
+        """Store an object at `s3://bucket/key`, in one request; one that was there is replaced."""
         bucket, key = split_uri(uri)
         with self._explained():
             if isinstance(content, bytes):
@@ -49,12 +58,10 @@ class S3Store:
             with content.open("rb") as file:
                 self._client.put_object(Bucket=bucket, Key=key, Body=file)
 
-    def get(self, uri: str) -> bytes:
-        """Return the object at `s3://bucket/key`."""
-        bucket, key = split_uri(uri)
+    def upload(self, source: Path, bucket: str, key: str) -> None:
+        """Store a file of any size, in parts where it is large."""
         with self._explained():
-            content: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        return content
+            self._client.upload_file(str(source), bucket, key)
 
     def delete_folder(self, uri: str) -> None:
         """Delete all that lies under `s3://bucket/folder`; it is fine if nothing does."""
@@ -75,23 +82,22 @@ class S3Store:
     @cached_property
     def trust(self) -> ssl.SSLContext:
         """What else goes to this store trusts."""
-        return make_context(self._ca_file)
+        return make_context(self._settings.ca_file)
 
     @cached_property
     def _client(self) -> Any:
         """The client, made when it is first needed: bad settings are then told as everything else."""
-        return connection.make_client(self._endpoint, self._region, bundle_authorities(self._ca_file), READ_SECONDS)
+        return connect(self._settings)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
-            with connection.explained():
+            with explained():
                 yield
-        except S3Error as error:
-            message = f"{self._endpoint or 'S3'}: {error}"
-            if error.trouble in _ABOUT_ONE_OBJECT:
-                raise RefusedError(Sink.STORAGE, SinkReason.REFUSED, message) from None
-            raise SinkError(Sink.STORAGE, _REASONS.get(error.trouble, SinkReason.FAILED), message) from None
+        except StoreError as error:
+            if self._shown is None:
+                raise
+            raise StoreError(error.trouble, f"{self._shown}: {error}") from None
 
 
 def split_uri(uri: str) -> tuple[str, str]:
