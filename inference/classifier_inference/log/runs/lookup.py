@@ -6,19 +6,17 @@ A request id is a UUIDv7 and holds its time, which says in which windows its rec
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from classifier_inference.log.record import Record, parse_record, read_milliseconds
 from classifier_inference.log.runs.summary import TAG_REQUEST, TAG_WINDOW
+from classifier_inference.log.sinks.artifact_store import ArtifactStore
 from classifier_inference.log.spool.counters import read_counts
 from classifier_inference.log.spool.windows import COUNTERS, list_folders, list_open, list_sealed
 from classifier_inference.stores.mlflow_api.run_client import MlflowClient
 from classifier_inference.stores.mlflow_api.run_data import FINISHED, Artifact, Run
 from classifier_inference.stores.store_error import StoreError
-
-if TYPE_CHECKING:
-    from classifier_inference.log.sinks.artifact_store import ArtifactStore
 
 LONGEST_WINDOW_SECONDS = 3600
 """An older revision's window may have been longer than this one's, but not than that."""
@@ -95,7 +93,7 @@ def find_run(mlflow: MlflowClient, run_id: str) -> Found | None:
 
 
 def find_request(
-    mlflow: MlflowClient, artifacts: "ArtifactStore", experiment_id: str, window_seconds: float, request_id: UUID
+    mlflow: MlflowClient, artifacts: ArtifactStore, experiment_id: str, window_seconds: float, request_id: UUID
 ) -> Found | None:
     """Return the run that a request is in, or None. Raises StoreError."""
     for run in mlflow.find_runs(experiment_id, f"tags.`{TAG_REQUEST}` = '{request_id}'", most=1):
@@ -127,7 +125,7 @@ def _list_windows(mlflow: MlflowClient, experiment_id: str, window_seconds: floa
             yield run
 
 
-def _read_row(artifacts: "ArtifactStore", run: Run, request_id: UUID) -> dict[str, Any] | None:
+def _read_row(artifacts: ArtifactStore, run: Run, request_id: UUID) -> dict[str, Any] | None:
     # Arrow takes 60 MB, which a server that is never asked for a request need not have.
     import pyarrow as pa
     import pyarrow.parquet as pq

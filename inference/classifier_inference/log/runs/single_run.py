@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from classifier_inference.log.logger import Origin
 from classifier_inference.log.runs.run_files import (
@@ -22,12 +21,10 @@ from classifier_inference.log.runs.summary import (
     TAG_SOURCE,
     render_request_tags,
 )
+from classifier_inference.log.sinks.artifact_store import ArtifactStore
 from classifier_inference.stores.mlflow_api.run_client import MlflowClient
 from classifier_inference.stores.mlflow_api.run_data import FAILED, Run, to_ms
 from classifier_inference.stores.store_error import StoreError
-
-if TYPE_CHECKING:
-    from classifier_inference.log.sinks.artifact_store import ArtifactStore
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class Given:
     params: Mapping[str, str]
 
 
-def log_given(mlflow: MlflowClient, artifacts: "ArtifactStore", experiment: str, origin: Origin, given: Given) -> Run:
+def log_given(mlflow: MlflowClient, artifacts: ArtifactStore, experiment: str, origin: Origin, given: Given) -> Run:
     """Return the run made for a prediction. Raises StoreError, with nothing left of the run if that can be helped."""
     name = safe_name(given.image_name)
     tags = {
@@ -67,7 +64,7 @@ def log_given(mlflow: MlflowClient, artifacts: "ArtifactStore", experiment: str,
     return run
 
 
-def _take_back(mlflow: MlflowClient, artifacts: "ArtifactStore", run: Run, time: datetime) -> None:
+def _take_back(mlflow: MlflowClient, artifacts: ArtifactStore, run: Run, time: datetime) -> None:
     """Delete what was made of a run, objects first; where that fails, a recorder does it later (retention.py)."""
     try:
         artifacts.delete_folder(run.artifact_uri)

@@ -6,17 +6,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import httpx2
 
 from classifier_inference.log.open_log import TrackingSettings
+from classifier_inference.log.sinks.artifact_store import ArtifactStore, open_storage
 from classifier_inference.stores.authorities import make_context
 from classifier_inference.stores.mlflow_api.run_client import MlflowClient, connect
 from classifier_inference.stores.store_error import MlflowError, Trouble
-
-if TYPE_CHECKING:
-    from classifier_inference.log.sinks.artifact_store import ArtifactStore
 
 REACH_SECONDS = 1.7
 """How long MLflow may take to give a first sign of life: with it gone, the answer comes within 2 seconds."""
@@ -38,7 +36,7 @@ class Tracker:
         self.settings = settings
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tracking")
 
-    async def ask(self, work: "Callable[[MlflowClient, ArtifactStore], ResultT]") -> ResultT:
+    async def ask(self, work: Callable[[MlflowClient, ArtifactStore], ResultT]) -> ResultT:
         """Return what `work` returns, called in a thread. Raises StoreError, where MLflow is gone within 2 seconds."""
         await self.reach()
         return await self.run(lambda: self._work(work), WORK_SECONDS)
@@ -67,10 +65,7 @@ class Tracker:
         with closing(self._make_client(_REACH_TIMEOUT, REACH_SECONDS)) as mlflow:
             mlflow.get_run(_NO_RUN)
 
-    def _work(self, work: "Callable[[MlflowClient, ArtifactStore], ResultT]") -> ResultT:
-        # Boto3 takes a second and 30 MB, which a server that is never asked for a run need not have.
-        from classifier_inference.log.sinks.artifact_store import ArtifactStore, open_storage
-
+    def _work(self, work: Callable[[MlflowClient, ArtifactStore], ResultT]) -> ResultT:
         s3 = open_storage(self.settings.storage, self.settings.ca_file)
         with closing(self._make_client(_WORK_TIMEOUT, WORK_SECONDS)) as mlflow:
             return work(mlflow, ArtifactStore(mlflow, s3))
