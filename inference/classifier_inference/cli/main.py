@@ -166,7 +166,7 @@ def record(
 ) -> None:
     """Ship the predictions that a server spools to MLflow and S3, until it has ended."""
     from classifier_inference.cli.keep_running import keep_running
-    from classifier_inference.cli.record import record_document
+    from classifier_inference.cli.record_command import record_document
 
     def work() -> int:
         _configure_logs(log_level)

@@ -27,7 +27,8 @@ from classifier_inference.report.termination_log import write_termination
 from classifier_inference.spec.classifier import ClassifierSpec
 from classifier_inference.spec.uri import FileUri, ImageUri
 from classifier_inference.stores.clients import Stores, find_places
-from classifier_inference.stores.remote_file import PassingError, RefusedError, RemoteFile
+from classifier_inference.stores.remote_file import RemoteFile
+from classifier_inference.stores.store_error import StoreError, Trouble
 
 RETRY_SECONDS = 30.0
 T = TypeVar("T")
@@ -127,7 +128,7 @@ def retry(source: Source, seconds: float, attempt: Callable[[], T], at: str | No
     Raises StartError with the source's own reason for what doesn't.
     """
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(PassingError),
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, StoreError) and error.passing),
         wait=tenacity.wait_exponential_jitter(initial=0.5, max=8, jitter=0.5),
         stop=tenacity.stop_before_delay(seconds),
         before_sleep=lambda state: _log.warning("retrying", file=source.name, why=str(_get_error(state))),
@@ -135,10 +136,9 @@ def retry(source: Source, seconds: float, attempt: Callable[[], T], at: str | No
     )
     try:
         return retrying(attempt)
-    except (PassingError, RefusedError) as error:
-        missing = isinstance(error, RefusedError) and error.missing
+    except StoreError as error:
         message = f"{source.what} at {at or source.address}: {error}"
-        raise StartError(source.not_found if missing else source.unreachable, message) from None
+        raise StartError(source.not_found if error.missing else source.unreachable, message) from None
 
 
 def _download_once(remote: RemoteFile, part: Path, limit_bytes: int) -> None:
@@ -147,7 +147,7 @@ def _download_once(remote: RemoteFile, part: Path, limit_bytes: int) -> None:
         for chunk in chunks:
             size += len(chunk)
             if size > limit_bytes:
-                raise RefusedError(f"it is over {limit_bytes} bytes")
+                raise StoreError(Trouble.REFUSED, f"it is over {limit_bytes} bytes")
             file.write(chunk)
 
 

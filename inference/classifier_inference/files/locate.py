@@ -7,8 +7,9 @@ import yaml
 
 from classifier_inference.spec.uri import HttpsUri, ModelsUri, S3Uri, is_inside
 from classifier_inference.stores.clients import Stores
-from classifier_inference.stores.remote_file import Folder, RefusedError, RemoteFile
-from classifier_inference.stores.s3 import S3Folder
+from classifier_inference.stores.remote_file import Folder, RemoteFile
+from classifier_inference.stores.s3.folder import S3Folder
+from classifier_inference.stores.store_error import StoreError, Trouble
 
 DESCRIPTION = "MLmodel"
 _DESCRIPTION_LIMIT_BYTES = 2**20
@@ -24,7 +25,7 @@ class LocatedModel:
 
 
 def locate_model(stores: Stores, address: HttpsUri | S3Uri | ModelsUri) -> LocatedModel:
-    """Return where the ONNX file of an address lies. Raises PassingError and RefusedError."""
+    """Return where the ONNX file of an address lies. Raises StoreError."""
     match address:
         case HttpsUri():
             return LocatedModel(stores.open_file(address), None)
@@ -39,15 +40,20 @@ def locate_model(stores: Stores, address: HttpsUri | S3Uri | ModelsUri) -> Locat
 def find_onnx(folder: Folder) -> LocatedModel:
     """Return the ONNX file of a folder that MLflow's MLmodel describes, and the folder that file is in.
 
-    Raises RefusedError where MLmodel names none, or one outside the folder.
+    Raises StoreError where MLmodel names none, or one outside the folder.
     """
     description = folder.file(DESCRIPTION)
     flavors = _parse_flavors(_read(description), description.address)
     if not isinstance(flavors.get("onnx"), dict):
-        raise RefusedError(f"{description.address} names no ONNX model: its flavors are {', '.join(map(str, flavors))}")
+        raise StoreError(
+            Trouble.REFUSED,
+            f"{description.address} names no ONNX model: its flavors are {', '.join(map(str, flavors))}",
+        )
     path = flavors["onnx"].get("data")
     if not isinstance(path, str) or not is_inside(path):
-        raise RefusedError(f"{description.address} names {path!r} as the ONNX file, which is not inside its folder")
+        raise StoreError(
+            Trouble.REFUSED, f"{description.address} names {path!r} as the ONNX file, which is not inside its folder"
+        )
     parent, _, name = path.rpartition("/")
     inner = _Subfolder(folder, parent) if parent else folder
     return LocatedModel(inner.file(name), inner)
@@ -69,9 +75,11 @@ def _read(file: RemoteFile) -> bytes:
             for chunk in chunks:
                 content += chunk
                 if len(content) > _DESCRIPTION_LIMIT_BYTES:
-                    raise RefusedError(f"it is over {_DESCRIPTION_LIMIT_BYTES} bytes")
-    except RefusedError as error:
-        raise RefusedError(f"{file.address}: {error}", missing=error.missing) from None
+                    raise StoreError(Trouble.REFUSED, f"it is over {_DESCRIPTION_LIMIT_BYTES} bytes")
+    except StoreError as error:
+        if error.passing:
+            raise
+        raise StoreError(error.trouble, f"{file.address}: {error}") from None
     return bytes(content)
 
 
@@ -83,4 +91,4 @@ def _parse_flavors(content: bytes, address: str) -> dict[str, Any]:
             return flavors
     except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError, RecursionError):
         pass
-    raise RefusedError(f"{address} is not a description of a model: it has no flavors")
+    raise StoreError(Trouble.REFUSED, f"{address} is not a description of a model: it has no flavors")

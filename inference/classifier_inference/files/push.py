@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -19,9 +18,11 @@ from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
 from classifier_inference.spec.uri import ModelsUri, S3Uri, parse_uri
 from classifier_inference.stores.clients import Places, Stores
-from classifier_inference.stores.mlflow_registry import Registry
-from classifier_inference.stores.remote_file import PassingError, RefusedError
-from classifier_inference.stores.s3 import S3Folder
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient
+from classifier_inference.stores.mlflow_api.run_data import Run
+from classifier_inference.stores.s3.folder import S3Folder
+from classifier_inference.stores.s3.objects import S3Store
+from classifier_inference.stores.store_error import StoreError
 
 FOLDER = "model"
 """The folder of a run's artifacts that the model lies in, as MLflow's own clients call it."""
@@ -44,7 +45,7 @@ def push_model(model: Path, labels: Path, to: str, places: Places, ca_file: Path
     try:
         with Stores(places, ca_file, os.environ) as stores:
             uris = _push(files, model.name, to, stores)
-    except (PassingError, RefusedError) as error:
+    except StoreError as error:
         raise StartError(Reason.MODEL_UNREACHABLE, f"{to}: {error}") from None
     block = {"model": {"uri": uris[0], "sha256": sha256, "labels": {"uri": uris[1]}}}
     return yaml.safe_dump(block, sort_keys=False, width=1000)
@@ -64,40 +65,23 @@ def _push(files: Mapping[str, Path], model: str, to: str, stores: Stores) -> tup
 
 def _push_version(files: Mapping[str, Path], model: str, name: str, stores: Stores) -> ModelsUri:
     """Register the files as the next version of a model, by way of a run that they are the artifacts of."""
-    registry = stores.registry
-    run = _start_run(registry, name)
-    source = f"{run['artifact_uri'].rstrip('/')}/{FOLDER}"
-    upload = _make_upload(source, stores)
+    run = _start_run(stores.runs, name)
+    source = f"{run.artifact_uri.rstrip('/')}/{FOLDER}"
+    folder = stores.open_source(source)
     for path, file in files.items():
-        upload(file, path)
-    _describe(upload, model, run["run_id"])
-    registry.ensure_model(name)
-    version = registry.create_version(name, source, run["run_id"])
-    end = {"run_id": run["run_id"], "status": "FINISHED", "end_time": _now_ms()}
-    registry.ask("POST", "runs/update", json=end)
+        folder.upload(file, path)
+    _describe(folder.upload, model, run.run_id)
+    stores.registry.ensure_model(name)
+    version = stores.registry.create_version(name, source, run.run_id)
+    stores.runs.end_run(run.run_id, _now_ms())
     return ModelsUri(name, version)
 
 
-def _start_run(registry: Registry, name: str) -> dict[str, Any]:
-    """Return the info of a new run, in an experiment of the model's name."""
-    try:
-        answer = registry.ask("GET", "experiments/get-by-name", params={"experiment_name": name})
-        experiment = answer["experiment"]["experiment_id"]
-    except RefusedError as error:
-        if not error.missing:
-            raise
-        experiment = registry.ask("POST", "experiments/create", json={"name": name})["experiment_id"]
-    asked = {"experiment_id": experiment, "run_name": f"push {name}", "start_time": _now_ms()}
-    info: dict[str, Any] = registry.ask("POST", "runs/create", json=asked)["run"]["info"]
-    return info
-
-
-def _make_upload(source: str, stores: Stores) -> _Upload:
-    """Return what puts a file under a path of the folder at an address that MLflow gave."""
-    folder = stores.open_source(source)
-    if isinstance(folder, S3Folder):
-        return folder.upload
-    return lambda file, path: stores.registry.put_artifact(f"{source}/{path}", file)
+def _start_run(runs: MlflowClient, name: str) -> Run:
+    """Return a new run, in an experiment of the model's name."""
+    experiment = runs.look_up_experiment(name)
+    experiment_id = experiment.id if experiment is not None else runs.create_experiment(name, {})
+    return runs.create_run(experiment_id, f"push {name}", _now_ms(), {})
 
 
 def _describe(upload: _Upload, model: str, run_id: str) -> None:
@@ -128,10 +112,10 @@ def _parse_name(to: str) -> str:
     return address.name
 
 
-def _parse_folder(to: str, model: str, client: Any) -> S3Folder:
+def _parse_folder(to: str, model: str, store: S3Store) -> S3Folder:
     """Return the folder that `s3://bucket/folder` names, or `s3://bucket/folder/model.onnx` for that very file."""
     if _BUCKET.fullmatch(to):
-        return S3Folder(client, to.removeprefix("s3://").rstrip("/"), "")
+        return S3Folder(store, to.removeprefix("s3://").rstrip("/"), "")
     folder = to.rstrip("/").removesuffix(f"/{model}")
     try:
         address = parse_uri(f"{folder}/file")
@@ -139,7 +123,7 @@ def _parse_folder(to: str, model: str, client: Any) -> S3Folder:
         address = None
     if not isinstance(address, S3Uri) or folder.endswith(".onnx"):
         raise StartError(Reason.SPEC_INVALID, f"{to} is neither s3://bucket/folder nor models:/name")
-    return S3Folder(client, address.bucket, address.key.removesuffix("file").rstrip("/"))
+    return S3Folder(store, address.bucket, address.key.removesuffix("file").rstrip("/"))
 
 
 def _now_ms() -> int:

@@ -13,24 +13,12 @@ from classifier_inference.http.body import too_many_bytes
 from classifier_inference.http.problem import Kind, ProblemError
 from classifier_inference.stores import image_root
 from classifier_inference.stores.image_root import TooLargeError
-from classifier_inference.stores.named_images import (
-    NoImageThereError,
-    RemoteImages,
-    UpstreamError,
-    UpstreamTimeoutError,
-)
-from classifier_inference.stores.public_addresses import NotAllowedError
+from classifier_inference.stores.named_images import RemoteImages
+from classifier_inference.stores.store_error import NotAllowedError, StoreError, Trouble
 from classifier_inference.telemetry.trace_context import render_traceparent
 
 Brought = dict[str, bytes | ProblemError]
 """What lay at each address, or why that couldn't be had."""
-
-_KINDS: dict[type[Exception], Kind] = {
-    NotAllowedError: Kind.ADDRESS_NOT_ALLOWED,
-    NoImageThereError: Kind.NO_SUCH_IMAGE,
-    UpstreamError: Kind.IMAGE_UNREACHABLE,
-    UpstreamTimeoutError: Kind.IMAGE_TIMEOUT,
-}
 
 
 @dataclass(frozen=True)
@@ -75,8 +63,8 @@ class Finder:
             return await fetcher.pool.run(partial(fetcher.images.fetch, address, held.grow, headers))
         except TooLargeError:
             return too_many_bytes(self._limit_bytes)
-        except tuple(_KINDS) as error:
-            return ProblemError(_KINDS[type(error)], str(error))
+        except StoreError as error:
+            return ProblemError(_name_kind(error), str(error))
 
     def read(self, path: str) -> bytes:
         """Return the content of the file that a request names. Raises ProblemError."""
@@ -98,3 +86,11 @@ class Finder:
             raise ProblemError(Kind.UNUSABLE_PATH, f"image_path can't be read: {error}") from None
         except TooLargeError:
             raise too_many_bytes(self._limit_bytes) from None
+
+
+def _name_kind(error: StoreError) -> Kind:
+    if isinstance(error, NotAllowedError):
+        return Kind.ADDRESS_NOT_ALLOWED
+    if error.missing:
+        return Kind.NO_SUCH_IMAGE
+    return Kind.IMAGE_TIMEOUT if error.trouble is Trouble.LATE else Kind.IMAGE_UNREACHABLE

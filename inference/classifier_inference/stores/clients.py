@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import httpx2
 
@@ -14,10 +14,21 @@ from classifier_inference.report.start_error import StartError
 from classifier_inference.report.termination import Reason
 from classifier_inference.spec.classifier import ClassifierSpec
 from classifier_inference.spec.uri import HttpsUri, ModelsUri, S3Uri, parse_uri
-from classifier_inference.stores import https, mlflow_registry, s3
-from classifier_inference.stores.authorities import bundle_authorities
-from classifier_inference.stores.mlflow_registry import Registry
-from classifier_inference.stores.remote_file import Folder, RefusedError, RemoteFile
+from classifier_inference.stores import https
+from classifier_inference.stores.authorities import make_context
+from classifier_inference.stores.mlflow_api.artifacts import ArtifactFolder, open_artifacts
+from classifier_inference.stores.mlflow_api.registry import Registry
+from classifier_inference.stores.mlflow_api.rest import MlflowServer
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient
+from classifier_inference.stores.mlflow_api.terse_wording import TerseWording
+from classifier_inference.stores.remote_file import RemoteFile
+from classifier_inference.stores.s3.connection import S3Settings
+from classifier_inference.stores.s3.folder import S3Folder, open_object
+from classifier_inference.stores.s3.objects import S3Store
+from classifier_inference.stores.store_error import StoreError, Trouble
+
+S3_READ_SECONDS = 15
+MLFLOW_ANSWER_BYTES = 2**20
 
 _NO_TRACKING = "models:/ is looked up in MLflow: set tracking (without a cluster, MLFLOW_TRACKING_URI will do)"
 
@@ -53,52 +64,72 @@ class Stores:
         self._stack.close()
 
     def open_file(self, address: HttpsUri | S3Uri | ModelsUri) -> RemoteFile:
-        """Return the file at an address. Raises PassingError and RefusedError."""
+        """Return the file at an address. Raises StoreError."""
         match address:
             case HttpsUri(url):
                 return https.open_https(self._https, url)
             case S3Uri():
-                return s3.open_object(self.s3, address)
+                return open_object(self.s3, address)
             case ModelsUri():
                 return self.open_version(address).file(address.path)
 
-    def open_version(self, address: ModelsUri) -> Folder:
-        """Return the folder of a registered model's version. Raises PassingError and RefusedError."""
+    def open_version(self, address: ModelsUri) -> S3Folder | ArtifactFolder:
+        """Return the folder of a registered model's version. Raises StoreError."""
         version = self.registry.resolve_version(address)
         return self.open_source(self.registry.find_source(address.name, version))
 
-    def open_source(self, source: str) -> Folder:
-        """Return the folder at an address that the registry gave. Raises RefusedError for one that can't be reached."""
+    def open_source(self, source: str) -> S3Folder | ArtifactFolder:
+        """Return the folder at an address that the registry gave. Raises StoreError for one that can't be reached."""
         scheme = source.partition(":")[0]
         if scheme == "mlflow-artifacts":
-            return self.registry.open_artifacts(source)
+            return open_artifacts(self._mlflow, source)
         if scheme == "s3":
             try:
                 address = parse_uri(source)
             except ValueError as error:
-                raise RefusedError(f"the registry names an address that can't be used: {error}") from None
+                raise StoreError(
+                    Trouble.OUT_OF_REACH, f"the registry names an address that can't be used: {error}"
+                ) from None
             if isinstance(address, S3Uri):
-                return s3.S3Folder(self.s3, address.bucket, address.key)
-        raise RefusedError(
-            f"the version's files lie at {source!r}: only s3:// and mlflow-artifacts:/ can be reached from here"
+                return S3Folder(self.s3, address.bucket, address.key)
+        raise StoreError(
+            Trouble.OUT_OF_REACH,
+            f"the version's files lie at {source!r}: only s3:// and mlflow-artifacts:/ can be reached from here",
         )
 
     @cached_property
-    def s3(self) -> Any:
-        """The S3 client."""
-        client = s3.make_client(self._places.endpoint, self._places.region, bundle_authorities(self._ca_file))
-        self._stack.callback(client.close)
-        return client
+    def s3(self) -> S3Store:
+        """The S3 store. Raises StartError for settings that can't be used."""
+        store = S3Store(S3Settings(self._places.endpoint, self._places.region, self._ca_file, S3_READ_SECONDS))
+        store.check_settings()
+        return self._stack.enter_context(closing(store))
 
     @cached_property
     def registry(self) -> Registry:
         """MLflow's registry."""
+        return Registry(self._mlflow)
+
+    @cached_property
+    def runs(self) -> MlflowClient:
+        """MLflow's runs."""
+        return MlflowClient(self._mlflow)
+
+    @cached_property
+    def _mlflow(self) -> MlflowServer:
         if self._places.tracking_uri is None:
             raise StartError(Reason.SPEC_INVALID, _NO_TRACKING)
         if not self._places.tracking_uri.startswith(("http://", "https://")):
             raise StartError(Reason.SPEC_INVALID, f"{self._places.tracking_uri} is no http(s):// address of MLflow")
-        client = mlflow_registry.make_client(self._places.tracking_uri, self._environment, self._ca_file)
-        return Registry(self._stack.enter_context(client))
+        server = MlflowServer(
+            self._places.tracking_uri,
+            TerseWording(f"{https.printable(self._places.tracking_uri).rstrip('/')}/"),
+            environment=self._environment,
+            headers={"Accept-Encoding": "identity", "User-Agent": "classifier-fetch"},
+            timeout=https.TIMEOUT,
+            verify=make_context(self._ca_file),
+            most_bytes=MLFLOW_ANSWER_BYTES,
+        )
+        return self._stack.enter_context(closing(server))
 
     @cached_property
     def _https(self) -> httpx2.Client:

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 
 from classifier_inference.stores.authorities import make_context
-from classifier_inference.stores.remote_file import CHUNK_BYTES, PassingError, RefusedError, RemoteFile
+from classifier_inference.stores.remote_file import CHUNK_BYTES, RemoteFile
+from classifier_inference.stores.store_error import StoreError, Trouble
 
 TIMEOUT = httpx2.Timeout(15, connect=5)
 _PASSING = {
@@ -41,12 +43,25 @@ def open_https(client: httpx2.Client, url: str) -> RemoteFile:
 
     @contextmanager
     def read() -> Iterator[Iterator[bytes]]:
-        with explained(), client.stream("GET", url) as response:
-            judge_status(response.status_code)
+        with explained(), asking(client, url) as response:
             yield response.iter_bytes(CHUNK_BYTES)
 
     with explained():
         return RemoteFile(printable(url), read)
+
+
+@contextmanager
+def asking(
+    client: httpx2.Client, url: httpx2.URL | str, *, takes_redirect: bool = False, **request: Any
+) -> Iterator[httpx2.Response]:
+    """Yield the answer to a GET: with a file in it, or, where that is taken, with the address that it sends on to.
+
+    Raises StoreError for any other, and httpx2's exceptions, which `explained` knows.
+    """
+    with client.stream("GET", url, **request) as response:
+        if not (takes_redirect and response.has_redirect_location):
+            judge_status(response.status_code)
+        yield response
 
 
 def printable(url: str) -> str:
@@ -61,33 +76,38 @@ def printable(url: str) -> str:
 
 
 def judge_status(status: int) -> None:
-    """Raise RefusedError for an answer that stays what it is, PassingError for one that may not."""
+    """Raise StoreError for an answer without what was asked for."""
     if status == HTTPStatus.OK:
         return
     message = f"the server answered {_name_status(status)}"
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING:
-        raise PassingError(message)
-    raise RefusedError(message, missing=status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+        raise StoreError(Trouble.FAILING, message)
+    missing = status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+    raise StoreError(Trouble.NOTHING_THERE if missing else Trouble.REFUSED, message)
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Say what the client's exceptions mean, in words of our own: theirs may hold the whole address."""
+    """Raise StoreError for the client's exceptions, in words of our own: theirs may hold the whole address."""
     try:
         yield
-    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.TooManyRedirects) as error:
-        raise RefusedError(_name(error)) from None
-    except httpx2.TransportError as error:
+    except (httpx2.InvalidURL, httpx2.RequestError) as error:
+        raise explain(error) from None
+
+
+def explain(error: httpx2.InvalidURL | httpx2.RequestError) -> StoreError:
+    """Return what one of the client's exceptions means."""
+    if isinstance(error, httpx2.InvalidURL | httpx2.UnsupportedProtocol | httpx2.TooManyRedirects):
+        return StoreError(Trouble.REFUSED, _name(error))
+    if isinstance(error, httpx2.TransportError):
         certificate = _find_cause(error, ssl.SSLCertVerificationError)
         if isinstance(certificate, ssl.SSLCertVerificationError):
-            raise RefusedError(f"its certificate is not trusted: {certificate.verify_message}") from None
+            return StoreError(Trouble.NOT_TRUSTED, f"its certificate is not trusted: {certificate.verify_message}")
         if _find_cause(error, socket.gaierror) is not None:
-            raise PassingError("the host's name can't be resolved") from None
+            return StoreError(Trouble.AWAY, "the host's name can't be resolved")
         if _find_cause(error, ConnectionRefusedError) is not None:
-            raise PassingError("the connection was refused") from None
-        raise PassingError(_name(error)) from None
-    except httpx2.DecodingError as error:
-        raise PassingError(_name(error)) from None
+            return StoreError(Trouble.AWAY, "the connection was refused")
+    return StoreError(Trouble.AWAY, _name(error))
 
 
 def _name_status(status: int) -> str:

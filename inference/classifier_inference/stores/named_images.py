@@ -5,46 +5,36 @@ elsewhere a moment later leads nowhere. Each redirect is judged like the address
 """
 
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
 from classifier_inference.spec.image_addresses import IMAGES_KEY_ID_VARIABLE, IMAGES_KEY_VARIABLE, Images, ImageStore
 from classifier_inference.spec.uri import S3Uri, parse_uri
-from classifier_inference.stores import https, s3, s3_client
+from classifier_inference.stores import https
 from classifier_inference.stores.authorities import make_context
+from classifier_inference.stores.cut_off import Line, cutting
 from classifier_inference.stores.image_root import TooLargeError
-from classifier_inference.stores.public_addresses import HTTPS_PORT, NotAllowedError, find_rule, may_connect
-from classifier_inference.stores.remote_file import PassingError, RefusedError
+from classifier_inference.stores.public_addresses import HTTPS_PORT, find_rule, may_connect
+from classifier_inference.stores.s3.connection import ANONYMOUS, DEFAULT_REGION, Credentials, S3Settings
+from classifier_inference.stores.s3.objects import S3Store
+from classifier_inference.stores.store_error import NotAllowedError, StoreError, Trouble
 
 SCHEMES = ("https://", "s3://")
 SECONDS = 15.0
 """How long one image may take, from its name to its last byte."""
 STALL_SECONDS = 5.0
 REDIRECTS = 3
+READ_SECONDS = 15
 CHUNK_BYTES = 64 * 1024
 
 Grow = Callable[[int], None]
 """Counts bytes before they are kept; may raise."""
-
-
-class NoImageThereError(Exception):
-    """There is nothing at the address."""
-
-
-class UpstreamError(Exception):
-    """Who has the image doesn't give it; the message says why."""
-
-
-class UpstreamTimeoutError(Exception):
-    """The image didn't come in time."""
 
 
 class RemoteImages:
@@ -67,8 +57,9 @@ class RemoteImages:
     def fetch(self, address: str, grow: Grow, headers: Mapping[str, str]) -> bytes:
         """Return what lies at an address.
 
-        `headers` go along to https:// ones. Raises NotAllowedError, NoImageThereError, TooLargeError, UpstreamError and
-        UpstreamTimeoutError, and what `grow` raises.
+        `headers` go along to https:// ones. Raises StoreError, which is NotAllowedError for an address that isn't
+        allowed, LATE or `missing`, or else says why who has the image doesn't give it; TooLargeError, and what `grow`
+        raises.
         """
         deadline = time.monotonic() + SECONDS
         with _explained(deadline):
@@ -78,12 +69,11 @@ class RemoteImages:
             for _ in range(REDIRECTS + 1):
                 with self._ask(address, headers, deadline) as response:
                     if not response.has_redirect_location:
-                        https.judge_status(response.status_code)
                         size = int(response.headers.get("content-length", 0))
                         # Piece by piece as they come: to wait for a full one is to wait for whoever sends slowly.
                         return self._read(size, response.iter_raw(), grow, deadline)
                     address = _join(address, response.headers["location"])
-        raise UpstreamError("redirected too often")
+        raise StoreError(Trouble.REFUSED, "redirected too often")
 
     @contextmanager
     def _ask(self, url: str, headers: Mapping[str, str], deadline: float) -> Iterator[httpx2.Response]:
@@ -94,11 +84,12 @@ class RemoteImages:
         _judge_time(deadline)
         target = httpx2.URL(url).copy_with(host=ip, fragment=None)
         with (
-            closing(_Line()) as line,
-            _cutting(deadline, line.cut),
-            self._client.stream(
-                "GET",
+            closing(Line()) as line,
+            cutting(deadline, line.cut),
+            https.asking(
+                self._client,
                 target,
+                takes_redirect=True,
                 headers={**headers, "Host": parsed.netloc},
                 extensions={"sni_hostname": host, "trace": line.follow},
             ) as response,
@@ -114,20 +105,28 @@ class RemoteImages:
         assert isinstance(found, S3Uri)  # noqa: S101 - by its scheme
         if f"s3://{found.bucket}" not in self._images.allow:
             raise NotAllowedError(f"images.allow doesn't have s3://{found.bucket}")
-        with s3.explained():
-            answer = self._store.get_object(Bucket=found.bucket, Key=found.key)
+        with self._store.reading(found.bucket, found.key) as answer:
             body = answer["Body"]
-            with body as connection, _cutting(deadline, connection.shutdown):
+            with body as connection, cutting(deadline, connection.shutdown):
                 yield answer["ContentLength"], body.iter_chunks(CHUNK_BYTES)
 
     @cached_property
-    def _store(self) -> Any:
-        store = self._images.s3 or ImageStore()
+    def _store(self) -> S3Store:
+        place = self._images.s3 or ImageStore()
         key_id, key = self._environment.get(IMAGES_KEY_ID_VARIABLE), self._environment.get(IMAGES_KEY_VARIABLE)
-        credentials = s3_client.Credentials(key_id, key) if key_id and key else s3_client.ANONYMOUS
-        # A store of one's own is trusted by the file alone: boto3 takes one.
-        ca_file = str(self._ca_file) if store.endpoint and self._ca_file else None
-        return s3.make_client(store.endpoint, store.region or s3_client.DEFAULT_REGION, ca_file, credentials)
+        store = S3Store(
+            S3Settings(
+                place.endpoint,
+                place.region or DEFAULT_REGION,
+                self._ca_file if place.endpoint else None,
+                READ_SECONDS,
+                Credentials(key_id, key) if key_id and key else ANONYMOUS,
+                # A store of one's own is trusted by the file alone.
+                trusts_file_alone=True,
+            )
+        )
+        store.check_settings()
+        return store
 
     def _read(self, size: int, chunks: Iterator[bytes], grow: Grow, deadline: float) -> bytes:
         if size > self._limit_bytes:
@@ -143,52 +142,6 @@ class RemoteImages:
         return bytes(content)
 
 
-class _Line:
-    """The connection that a request has."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-
-    def follow(self, event: str, info: Mapping[str, Any]) -> None:
-        """Note the connection that the client has made; it calls this."""
-        if event == "connection.connect_tcp.complete":
-            made = info["return_value"].get_extra_info("socket")
-            with self._lock:
-                # A descriptor of our own: TLS takes the client's away.
-                self._socket = made.dup()
-
-    def cut(self) -> None:
-        """Have whoever reads from it read no more."""
-        with self._lock:
-            if self._socket is not None:
-                self._socket.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Forget it."""
-        with self._lock:
-            if self._socket is not None:
-                self._socket.close()
-            self._socket = None
-
-
-@contextmanager
-def _cutting(deadline: float, cut: Callable[[], None]) -> Iterator[None]:
-    """Cut a connection at the deadline: clients' own timeouts begin anew with every byte that comes."""
-
-    def cut_what_is_left() -> None:
-        with suppress(OSError, ValueError, RuntimeError):  # closed at the last moment
-            cut()
-
-    timer = threading.Timer(max(0.0, deadline - time.monotonic()), cut_what_is_left)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 def _join(address: str, location: str) -> str:
     try:
         return urljoin(address, location)
@@ -201,7 +154,7 @@ def _resolve(host: str, port: int, *, private: bool) -> str:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise UpstreamError("the host's name can't be resolved") from None
+        raise StoreError(Trouble.REFUSED, "the host's name can't be resolved") from None
     addresses = [str(entry[4][0]) for entry in found]
     if not all(may_connect(address, private=private) for address in addresses):
         raise NotAllowedError(f"{host} has an address that is not public")
@@ -210,7 +163,7 @@ def _resolve(host: str, port: int, *, private: bool) -> str:
 
 def _judge_time(deadline: float) -> None:
     if time.monotonic() > deadline:
-        raise UpstreamTimeoutError(f"the image didn't come within {SECONDS:g} s")
+        raise StoreError(Trouble.LATE, f"the image didn't come within {SECONDS:g} s")
 
 
 @contextmanager
@@ -220,11 +173,10 @@ def _explained(deadline: float) -> Iterator[None]:
             try:
                 yield
             except httpx2.TimeoutException:
-                raise UpstreamTimeoutError(f"nothing came for {STALL_SECONDS:g} s") from None
-    except RefusedError as error:
+                raise StoreError(Trouble.LATE, f"nothing came for {STALL_SECONDS:g} s") from None
+    except StoreError as error:
         if error.missing:
-            raise NoImageThereError("there is nothing at the address") from None
-        raise UpstreamError(str(error)) from None
-    except PassingError as error:
-        _judge_time(deadline)
-        raise UpstreamError(str(error)) from None
+            raise StoreError(error.trouble, "there is nothing at the address") from None
+        if error.passing and error.trouble is not Trouble.LATE:
+            _judge_time(deadline)
+        raise

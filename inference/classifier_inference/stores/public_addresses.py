@@ -5,6 +5,8 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from classifier_inference.stores.store_error import NotAllowedError
+
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 HTTPS_PORT = 443
@@ -16,10 +18,6 @@ _UNICAST = ipaddress.IPv6Network("2000::/3")
 """All that is public in IPv6."""
 _SECRETS = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")))
 """Where clouds hand machines their secrets, beside the link-local addresses: AWS, Alibaba, Azure, Oracle."""
-
-
-class NotAllowedError(Exception):
-    """The address is not one that may be gone to; the message says why."""
 
 
 def find_rule(url: str, allow: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Files elsewhere: how one is read, and what may go wrong with that, whatever the protocol."""
+"""Files elsewhere: how one is read, whatever the protocol."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -8,19 +8,6 @@ from typing import Protocol
 CHUNK_BYTES = 2**20
 
 
-class PassingError(Exception):
-    """What was asked for didn't come, and may come the next time."""
-
-
-class RefusedError(Exception):
-    """What was asked for doesn't come, however often it is asked for; the message says why."""
-
-    def __init__(self, message: str, *, missing: bool = False) -> None:
-        super().__init__(message)
-        self.missing = missing
-        """Whether there is nothing at the address, rather than no way to it."""
-
-
 @dataclass(frozen=True)
 class RemoteFile:
     """One file of some store."""
@@ -28,7 +15,7 @@ class RemoteFile:
     address: str
     """To show: without what may be secret."""
     read: Callable[[], AbstractContextManager[Iterator[bytes]]]
-    """Opens it: its bytes, in pieces. Raises PassingError and RefusedError, then and while it is read."""
+    """Opens it: its bytes, in pieces. Raises StoreError, then and while it is read."""
 
 
 class Folder(Protocol):

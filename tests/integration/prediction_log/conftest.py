@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from classifier_inference.log.recorder.recorder_state import RecorderState, read_state
-from classifier_inference.log.sinks.mlflow_client import MlflowClient
-from classifier_inference.log.sinks.mlflow_data import Run
 from classifier_inference.log.spool.windows import list_sealed
+from classifier_inference.stores.mlflow_api.run_client import connect
+from classifier_inference.stores.mlflow_api.run_data import Run
 from tests.integration.prediction_log.stores import (
     BUCKET,
     Gate,
@@ -36,7 +36,7 @@ class Recording:
         self.own = self.spool / "pod-1"
         self.to_mlflow = Gate(mlflow.port)
         self.to_minio = Gate(minio.port)
-        self.client = MlflowClient(mlflow.url)
+        self.client = connect(mlflow.url)
         self.s3 = s3_client(minio.url)
         self.bucket = BUCKET
         self.tracking_uri = self.to_mlflow.url
@@ -47,7 +47,7 @@ class Recording:
 
     def use_s3(self) -> None:
         """Have MLflow keep this experiment's artifacts in S3: recorders go there themselves."""
-        self.client._call(
+        self.client._server.call(
             "POST",
             "experiments/create",
             {"name": self.experiment, "artifact_location": f"s3://{BUCKET}/artifacts/{self.experiment}"},

@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from classifier_inference.cli import local_log
-from classifier_inference.log.sinks.mlflow_client import MlflowClient
 from classifier_inference.log.spool.windows import list_sealed
+from classifier_inference.stores.mlflow_api.run_client import connect
 from tests.integration.prediction_log.stores import START_SECONDS, wait_until
 from tests.integration.server.process import COMMAND, WAIT_SECONDS, Command, Server, free_port
 from tests.tiny_model import make_image, write_document
@@ -60,7 +60,7 @@ def test_predictions_are_in_mlflow_once_the_server_has_ended(folder: Path, serve
     ui = subprocess.Popen([COMMAND, "ui", f"--port={port}"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: read_running(folder), "MLflow", START_SECONDS)
-        mlflow = MlflowClient(f"http://127.0.0.1:{port}")
+        mlflow = connect(f"http://127.0.0.1:{port}")
         experiment = mlflow.find_experiment("colours")
         assert experiment is not None
         runs = list(mlflow.find_runs(experiment, ""))

@@ -11,7 +11,7 @@ from classifier_inference.log.runs.summary import (
     TAG_NAMESPACE,
     TAG_SOURCE,
 )
-from classifier_inference.log.sinks.mlflow_data import FAILED, Run
+from classifier_inference.stores.mlflow_api.run_data import FAILED, Run
 from tests.integration.prediction_log.conftest import Recording
 from tests.integration.prediction_log.stores import BUCKET, wait_until
 from tests.integration.prediction_log.windows import make_record, write_window

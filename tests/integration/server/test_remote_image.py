@@ -9,7 +9,7 @@ import pytest
 
 from classifier_inference.spec.image_addresses import Images
 from classifier_inference.stores.named_images import RemoteImages
-from classifier_inference.stores.public_addresses import NotAllowedError
+from classifier_inference.stores.store_error import NotAllowedError
 from tests.integration.server.https_server import send, serve_https
 from tests.tiny_model import make_image
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from classifier_inference.stores.public_addresses import NotAllowedError, find_rule, may_connect
+from classifier_inference.stores.public_addresses import find_rule, may_connect
+from classifier_inference.stores.store_error import NotAllowedError
 
 ALLOW = ["photos.example.com", "*.cdn.example.com", "minio.store:9000", "s3://photos"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from classifier_inference.stores.s3_client import make_client
+from classifier_inference.stores.s3.connection import S3Settings, connect
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,6 @@ def test_a_region_that_nobody_names_is_the_environment_s_by_either_variable(
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
-    client = make_client("http://127.0.0.1:9", named, None, 1)
+    client = connect(S3Settings("http://127.0.0.1:9", named, None, 1))
     assert client.meta.region_name == region
     client.close()

@@ -31,10 +31,10 @@ from classifier_inference.log.runs.lookup import Found, Waiting
 from classifier_inference.log.runs.single_run import Given, log_given
 from classifier_inference.log.runs.summary import render_preprocess
 from classifier_inference.log.runs.tracker import Tracker
-from classifier_inference.log.sinks.mlflow_client import MlflowClient
-from classifier_inference.log.sinks.mlflow_data import Run
-from classifier_inference.log.sinks.sink_errors import RefusedError, SinkError
 from classifier_inference.model.loaded_classifier import LoadedClassifier
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient
+from classifier_inference.stores.mlflow_api.run_data import Run
+from classifier_inference.stores.store_error import StoreError
 
 if TYPE_CHECKING:
     from classifier_inference.log.sinks.artifact_store import ArtifactStore
@@ -164,7 +164,7 @@ async def _ask(tracker: Tracker, given: Given) -> Run:
         return await tracker.ask(
             lambda mlflow, artifacts: log_given(mlflow, artifacts, settings.experiment, settings.origin, given)
         )
-    except SinkError as error:
+    except StoreError as error:
         raise _explain(error) from None
 
 
@@ -176,7 +176,7 @@ async def _find_run(tracker: Tracker, run_id: str) -> MLflowRunResponse:
         raise ProblemError(Kind.NO_SUCH_RUN, "this is neither a run's id nor a request's")
     try:
         found = await tracker.ask(find)
-    except SinkError as error:
+    except StoreError as error:
         raise _explain(error) from None
     if found is None:
         raise ProblemError(Kind.NO_SUCH_RUN, f"MLflow has no run {run_id}, or it was deleted")
@@ -201,7 +201,7 @@ async def _find_request(tracker: Tracker, window_seconds: float, request_id: uui
             record = asdict(waiting.record) if waiting.record is not None else None
             return MLflowRunResponse(state="pending", prediction=record)
         found = await tracker.ask(find)
-    except SinkError as error:
+    except StoreError as error:
         raise _explain(error) from None
     if found is None:
         raise ProblemError(
@@ -235,8 +235,8 @@ def _to_time(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def _explain(error: SinkError) -> ProblemError:
-    if isinstance(error, RefusedError):
+def _explain(error: StoreError) -> ProblemError:
+    if error.about_one:
         return ProblemError(Kind.TRACKING_REFUSED, str(error))
     return ProblemError(Kind.TRACKING_AWAY, str(error), {"Retry-After": RETRY_SECONDS})
 

@@ -30,8 +30,6 @@ from classifier_inference.log.recorder.shipper import Shipper
 from classifier_inference.log.recorder.unsure import Unsure
 from classifier_inference.log.runs.retention import pause_seconds
 from classifier_inference.log.runs.summary import render_preprocess
-from classifier_inference.log.sinks.mlflow_client import MlflowClient
-from classifier_inference.log.sinks.s3_store import S3Store
 from classifier_inference.log.spool.counters import read_counts
 from classifier_inference.log.spool.windows import (
     COUNTERS,
@@ -44,6 +42,8 @@ from classifier_inference.log.spool.windows import (
 from classifier_inference.report.termination import Lost
 from classifier_inference.report.termination_log import write_termination
 from classifier_inference.spec.classifier import Classifier
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient
+from classifier_inference.stores.s3.objects import S3Store
 
 POLL_SECONDS = 1.0
 STATE_SECONDS = 2.0

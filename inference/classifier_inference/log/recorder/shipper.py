@@ -14,12 +14,13 @@ from classifier_inference.log.runs.summary import name_experiment
 from classifier_inference.log.runs.window_runs import Experiment, find_window_runs, ship_predictions, ship_window
 from classifier_inference.log.sinks.artifact_store import ArtifactStore
 from classifier_inference.log.sinks.fullness import judge_fullness, read_used_share
-from classifier_inference.log.sinks.mlflow_client import MlflowClient
-from classifier_inference.log.sinks.s3_store import S3Store
-from classifier_inference.log.sinks.sink_errors import RefusedError, Sink, SinkError
+from classifier_inference.log.sinks.sink_failure import Sink, judge_failure
 from classifier_inference.log.spool.windows import Window, delete_window, list_sealed
 from classifier_inference.report.sink_state import SinkReason, SinkState
 from classifier_inference.spec.classifier import Classifier
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient
+from classifier_inference.stores.s3.objects import S3Store
+from classifier_inference.stores.store_error import StoreError
 
 PROBE_SECONDS = 30.0
 """How often a store is asked that nothing was shipped to."""
@@ -58,13 +59,12 @@ class Shipper:
                 return False
             try:
                 self._ship(window, owner)
-            except RefusedError as error:
-                self._note(error, window)  # the next one may be taken
-                self._experiment = None
-            except SinkError as error:
+            except StoreError as error:
                 self._note(error, window)
-                self.away = True
-                return False
+                if not error.about_one:
+                    self.away = True
+                    return False
+                self._experiment = None  # the next one may be taken
         return not list_sealed(folder)
 
     def settle_unsure(self, seconds: float = SETTLED_SECONDS) -> None:
@@ -73,14 +73,14 @@ class Shipper:
             for window_id in self._unsure.list_settled(seconds):
                 find_window_runs(self._find_experiment(), window_id)
                 self._unsure.settle(window_id)
-        except SinkError as error:
+        except StoreError as error:
             self._note(error)
 
     def delete_old_runs(self, owner: Owner, before: float) -> bool:
         """Delete runs that began before a time (Unix); return whether that could be done."""
         try:
             deleted = delete_old_runs(self._find_experiment(), owner.classifier, owner.namespace, int(before * 1000))
-        except SinkError as error:
+        except StoreError as error:
             self._note(error)
             return False
         if deleted:
@@ -94,7 +94,7 @@ class Shipper:
                 return True
             now_ms = int(time.time() * 1000)
             deleted = delete_half_made(self._find_experiment(), owner.classifier, owner.namespace, now_ms)
-        except SinkError as error:
+        except StoreError as error:
             self._note(error)
             return False
         if deleted:
@@ -110,13 +110,13 @@ class Shipper:
                 self._experiment = None
                 self._mlflow.find_experiment(self._experiment_name)
                 self._note_success(Sink.TRACKING)
-        except SinkError as error:
+        except StoreError as error:
             self._note(error)
         try:
             if self.storage is not None and bucket is not None and self._heard_at[Sink.STORAGE] < due:
                 self._s3.probe(bucket)
                 self._note_success(Sink.STORAGE)
-        except SinkError as error:
+        except StoreError as error:
             self._note(error)
         self._measure(due)
 
@@ -157,16 +157,17 @@ class Shipper:
             self._experiment = Experiment(self._mlflow, artifacts, experiment_id)
         return self._experiment
 
-    def _note(self, error: SinkError, window: Window | None = None) -> None:
-        state = SinkState(ready=False, reason=error.reason, message=str(error))
-        self._heard_at[error.sink] = time.monotonic()
-        if error.sink is Sink.TRACKING:
+    def _note(self, error: StoreError, window: Window | None = None) -> None:
+        failure = judge_failure(error)
+        state = SinkState(ready=False, reason=failure.reason, message=str(error))
+        self._heard_at[failure.sink] = time.monotonic()
+        if failure.sink is Sink.TRACKING:
             changed, self.tracking = state != self.tracking, state
         else:
             changed, self.storage = state != self.storage, state
         # A store may be away for hours: each way of failing is said once.
         if changed:
-            _log.warning("not shipped", sink=error.sink, why=str(error), window=window.id if window else None)
+            _log.warning("not shipped", sink=failure.sink, why=str(error), window=window.id if window else None)
 
     def _note_success(self, sink: Sink) -> None:
         self._heard_at[sink] = time.monotonic()

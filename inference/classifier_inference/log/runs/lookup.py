@@ -6,19 +6,17 @@ A request id is a UUIDv7 and holds its time, which says in which windows its rec
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from classifier_inference.log.record import Record, parse_record, read_milliseconds
 from classifier_inference.log.runs.summary import TAG_REQUEST, TAG_WINDOW
-from classifier_inference.log.sinks.mlflow_client import MlflowClient
-from classifier_inference.log.sinks.mlflow_data import FINISHED, Artifact, Run
-from classifier_inference.log.sinks.sink_errors import RefusedError, SinkError
+from classifier_inference.log.sinks.artifact_store import ArtifactStore
 from classifier_inference.log.spool.counters import read_counts
 from classifier_inference.log.spool.windows import COUNTERS, list_folders, list_open, list_sealed
-
-if TYPE_CHECKING:
-    from classifier_inference.log.sinks.artifact_store import ArtifactStore
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient
+from classifier_inference.stores.mlflow_api.run_data import FINISHED, Artifact, Run
+from classifier_inference.stores.store_error import StoreError
 
 LONGEST_WINDOW_SECONDS = 3600
 """An older revision's window may have been longer than this one's, but not than that."""
@@ -89,15 +87,15 @@ def _may_hold(path: Path, milliseconds: int) -> bool:
 
 
 def find_run(mlflow: MlflowClient, run_id: str) -> Found | None:
-    """Return a run that was not deleted, or None. Raises SinkError."""
+    """Return a run that was not deleted, or None. Raises StoreError."""
     run = mlflow.get_run(run_id)
     return Found(run, list_artifacts(mlflow, run)) if run is not None and run.active else None
 
 
 def find_request(
-    mlflow: MlflowClient, artifacts: "ArtifactStore", experiment_id: str, window_seconds: float, request_id: UUID
+    mlflow: MlflowClient, artifacts: ArtifactStore, experiment_id: str, window_seconds: float, request_id: UUID
 ) -> Found | None:
-    """Return the run that a request is in, or None. Raises SinkError."""
+    """Return the run that a request is in, or None. Raises StoreError."""
     for run in mlflow.find_runs(experiment_id, f"tags.`{TAG_REQUEST}` = '{request_id}'", most=1):
         return Found(run, list_artifacts(mlflow, run))
     for run in _list_windows(mlflow, experiment_id, window_seconds, read_milliseconds(request_id)):
@@ -112,7 +110,7 @@ def list_artifacts(mlflow: MlflowClient, run: Run) -> list[Artifact] | None:
     try:
         found = mlflow.list_artifacts(run.run_id)
         inner = [mlflow.list_artifacts(run.run_id, folder.path) for folder in found if folder.is_folder]
-    except SinkError:
+    except StoreError:
         return None
     return [file for file in (*found, *(file for files in inner for file in files)) if not file.is_folder]
 
@@ -127,7 +125,7 @@ def _list_windows(mlflow: MlflowClient, experiment_id: str, window_seconds: floa
             yield run
 
 
-def _read_row(artifacts: "ArtifactStore", run: Run, request_id: UUID) -> dict[str, Any] | None:
+def _read_row(artifacts: ArtifactStore, run: Run, request_id: UUID) -> dict[str, Any] | None:
     # Arrow takes 60 MB, which a server that is never asked for a request need not have.
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -136,7 +134,9 @@ def _read_row(artifacts: "ArtifactStore", run: Run, request_id: UUID) -> dict[st
 
     try:
         content = artifacts.get(f"{run.artifact_uri}/{PREDICTIONS}")
-    except RefusedError:
+    except StoreError as error:
+        if not error.about_one:
+            raise
         return None  # somebody deleted it
     rows = pq.read_table(pa.BufferReader(content), filters=[("request_id", "=", str(request_id))]).to_pylist()
     return rows[0] if rows else None

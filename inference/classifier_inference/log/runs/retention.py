@@ -7,8 +7,8 @@ import structlog
 
 from classifier_inference.log.runs.summary import FROM_SERVER, TAG_CLASSIFIER, TAG_NAMESPACE, TAG_SOURCE
 from classifier_inference.log.runs.window_runs import Experiment
-from classifier_inference.log.sinks.mlflow_data import FINISHED
-from classifier_inference.log.sinks.sink_errors import RefusedError
+from classifier_inference.stores.mlflow_api.run_data import FINISHED
+from classifier_inference.stores.store_error import StoreError
 
 PAGE = 200
 LONGEST_PAUSE_SECONDS = 3600.0
@@ -25,14 +25,14 @@ def pause_seconds(retention_seconds: float) -> float:
 
 
 def delete_old_runs(experiment: Experiment, classifier: str, namespace: str, before_ms: int) -> int:
-    """Delete a classifier's runs that began before a time, objects first; return how many. Raises SinkError."""
+    """Delete a classifier's runs that began before a time, objects first; return how many. Raises StoreError."""
     return _delete_all(experiment, f"{_of(classifier, namespace)} and attributes.start_time < {before_ms}")
 
 
 def delete_half_made(experiment: Experiment, classifier: str, namespace: str, now_ms: int) -> int:
     """Delete the runs that a server of a classifier began for somebody and could neither finish nor take back.
 
-    Returns how many. Raises SinkError.
+    Returns how many. Raises StoreError.
     """
     wanted = f"tags.`{TAG_SOURCE}` = '{FROM_SERVER}' and attributes.status != '{FINISHED}'"
     begun = f"attributes.start_time < {now_ms - HALF_MADE_SECONDS * 1000}"
@@ -58,7 +58,9 @@ def _delete(experiment: Experiment, run_id: str, artifact_uri: str) -> bool:
     try:
         experiment.artifacts.delete_folder(artifact_uri)
         experiment.mlflow.delete_run(run_id)
-    except RefusedError as error:
+    except StoreError as error:
+        if not error.about_one:
+            raise
         _log.warning("a run can't be deleted", run=run_id, why=str(error))
         return False
     return True

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from classifier_inference.log.runs.run_files import (
     INPUT_IMAGES,
@@ -21,13 +20,11 @@ from classifier_inference.log.runs.summary import (
     TAG_SOURCE,
     render_request_tags,
 )
-from classifier_inference.log.sinks.mlflow_client import MlflowClient
-from classifier_inference.log.sinks.mlflow_data import FAILED, Run, to_ms
-from classifier_inference.log.sinks.sink_errors import SinkError
+from classifier_inference.log.sinks.artifact_store import ArtifactStore
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient
+from classifier_inference.stores.mlflow_api.run_data import FAILED, Run, to_ms
+from classifier_inference.stores.store_error import StoreError
 from classifier_inference.telemetry.origin import Origin
-
-if TYPE_CHECKING:
-    from classifier_inference.log.sinks.artifact_store import ArtifactStore
 
 
 @dataclass(frozen=True)
@@ -44,8 +41,8 @@ class Given:
     params: Mapping[str, str]
 
 
-def log_given(mlflow: MlflowClient, artifacts: "ArtifactStore", experiment: str, origin: Origin, given: Given) -> Run:
-    """Return the run made for a prediction. Raises SinkError, with nothing left of the run if that can be helped."""
+def log_given(mlflow: MlflowClient, artifacts: ArtifactStore, experiment: str, origin: Origin, given: Given) -> Run:
+    """Return the run made for a prediction. Raises StoreError, with nothing left of the run if that can be helped."""
     name = safe_name(given.image_name)
     tags = {
         TAG_CLASSIFIER: origin.classifier,
@@ -61,17 +58,17 @@ def log_given(mlflow: MlflowClient, artifacts: "ArtifactStore", experiment: str,
         artifacts.put(f"{run.artifact_uri}/{result_name(given.time)}", render_result(facts, given.predictions).encode())
         mlflow.log_batch(run.run_id, to_ms(given.time), confidence_metrics(given.predictions), given.params)
         mlflow.end_run(run.run_id, to_ms(given.time))
-    except SinkError:
+    except StoreError:
         _take_back(mlflow, artifacts, run, given.time)
         raise
     return run
 
 
-def _take_back(mlflow: MlflowClient, artifacts: "ArtifactStore", run: Run, time: datetime) -> None:
+def _take_back(mlflow: MlflowClient, artifacts: ArtifactStore, run: Run, time: datetime) -> None:
     """Delete what was made of a run, objects first; where that fails, a recorder does it later (retention.py)."""
     try:
         artifacts.delete_folder(run.artifact_uri)
         mlflow.delete_run(run.run_id)
-    except SinkError:
-        with suppress(SinkError):
+    except StoreError:
+        with suppress(StoreError):
             mlflow.end_run(run.run_id, to_ms(time), FAILED)

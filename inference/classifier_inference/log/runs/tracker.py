@@ -6,18 +6,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import httpx2
 
 from classifier_inference.log.open_log import TrackingSettings
-from classifier_inference.log.sinks.mlflow_client import MlflowClient
-from classifier_inference.log.sinks.sink_errors import Sink, SinkError
-from classifier_inference.report.sink_state import SinkReason
+from classifier_inference.log.sinks.artifact_store import ArtifactStore, open_storage
 from classifier_inference.stores.authorities import make_context
-
-if TYPE_CHECKING:
-    from classifier_inference.log.sinks.artifact_store import ArtifactStore
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient, connect
+from classifier_inference.stores.store_error import MlflowError, Trouble
 
 REACH_SECONDS = 1.7
 """How long MLflow may take to give a first sign of life: with it gone, the answer comes within 2 seconds."""
@@ -39,22 +36,22 @@ class Tracker:
         self.settings = settings
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tracking")
 
-    async def ask(self, work: "Callable[[MlflowClient, ArtifactStore], ResultT]") -> ResultT:
-        """Return what `work` returns, called in a thread. Raises SinkError, where MLflow is gone within 2 seconds."""
+    async def ask(self, work: Callable[[MlflowClient, ArtifactStore], ResultT]) -> ResultT:
+        """Return what `work` returns, called in a thread. Raises StoreError, where MLflow is gone within 2 seconds."""
         await self.reach()
         return await self.run(lambda: self._work(work), WORK_SECONDS)
 
     async def reach(self) -> None:
-        """Return once MLflow has answered. Raises SinkError."""
+        """Return once MLflow has answered. Raises StoreError."""
         await self.run(self._reach, REACH_SECONDS)
 
     async def run(self, work: Callable[[], ResultT], seconds: float) -> ResultT:
-        """Return what `work` returns, called in a thread. Raises SinkError for what takes too long; it runs on."""
+        """Return what `work` returns, called in a thread. Raises StoreError for what takes too long; it runs on."""
         try:
             return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(self._threads, work), seconds)
         except TimeoutError:
             message = f"no answer within {seconds:g} s"
-            raise SinkError(Sink.TRACKING, SinkReason.UNREACHABLE, message) from None
+            raise MlflowError(Trouble.AWAY, message) from None
 
     @cached_property
     def _context(self) -> ssl.SSLContext:
@@ -62,18 +59,13 @@ class Tracker:
 
     def _make_client(self, timeout: httpx2.Timeout, answer_seconds: float) -> MlflowClient:
         # What isn't waited for any longer must end soon too: there are few threads.
-        return MlflowClient(self.settings.uri, timeout=timeout, verify=self._context, answer_seconds=answer_seconds)
+        return connect(self.settings.uri, timeout=timeout, verify=self._context, answer_seconds=answer_seconds)
 
     def _reach(self) -> None:
         with closing(self._make_client(_REACH_TIMEOUT, REACH_SECONDS)) as mlflow:
             mlflow.get_run(_NO_RUN)
 
-    def _work(self, work: "Callable[[MlflowClient, ArtifactStore], ResultT]") -> ResultT:
-        # Boto3 takes a second and 30 MB, which a server that is never asked for a run need not have.
-        from classifier_inference.log.sinks.artifact_store import ArtifactStore
-        from classifier_inference.log.sinks.s3_store import S3Store
-
-        storage = self.settings.storage
-        s3 = S3Store(storage.endpoint, storage.region, self.settings.ca_file)
+    def _work(self, work: Callable[[MlflowClient, ArtifactStore], ResultT]) -> ResultT:
+        s3 = open_storage(self.settings.storage, self.settings.ca_file)
         with closing(self._make_client(_WORK_TIMEOUT, WORK_SECONDS)) as mlflow:
             return work(mlflow, ArtifactStore(mlflow, s3))

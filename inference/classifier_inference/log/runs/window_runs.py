@@ -28,9 +28,9 @@ from classifier_inference.log.runs.summary import (
     total_milliseconds,
 )
 from classifier_inference.log.sinks.artifact_store import ArtifactStore
-from classifier_inference.log.sinks.mlflow_client import MlflowClient
-from classifier_inference.log.sinks.mlflow_data import FINISHED, Run, to_ms
 from classifier_inference.log.spool.windows import Window, read_images, read_records
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient
+from classifier_inference.stores.mlflow_api.run_data import FINISHED, Run, to_ms
 
 IMAGES = "images.tar"
 PREDICTIONS = "predictions.parquet"
@@ -74,7 +74,7 @@ def ship_window(
 ) -> Counted:
     """Make the one run of a window, its artifacts first; doing it again changes nothing.
 
-    `before_create` is called where no run was found, before one is made. Raises SinkError.
+    `before_create` is called where no run was found, before one is made. Raises StoreError.
     """
     images = read_images(window.images)
     first = next(_read(window, images), None)

@@ -1,1 +1,1 @@
-"""The stores that the log is shipped to: MLflow by its REST API, objects in S3."""
+"""The stores that the log is shipped to: which of them takes what, and what is said of each."""

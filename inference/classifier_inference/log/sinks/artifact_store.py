@@ -3,14 +3,23 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from classifier_inference.log.sinks.mlflow_client import MlflowClient
-from classifier_inference.log.sinks.s3_store import S3Store
-from classifier_inference.log.sinks.sink_errors import Sink, SinkError
-from classifier_inference.report.sink_state import SinkReason
+from classifier_inference.spec.tracking import Storage
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient
+from classifier_inference.stores.s3.connection import S3Settings
+from classifier_inference.stores.s3.objects import S3Store
+from classifier_inference.stores.store_error import MlflowError, Trouble
+
+S3_READ_SECONDS = 60
+
+
+def open_storage(storage: Storage, ca_file: Path | None) -> S3Store:
+    """Return the S3 store that a classifier names; its messages name its endpoint."""
+    settings = S3Settings(storage.endpoint, storage.region, ca_file, S3_READ_SECONDS)
+    return S3Store(settings, shown=storage.endpoint or "S3")
 
 
 class ArtifactStore:
-    """S3 for `s3://` addresses, MLflow itself for `mlflow-artifacts:` ones; raises SinkError as they do."""
+    """S3 for `s3://` addresses, MLflow itself for `mlflow-artifacts:` ones; raises StoreError as they do."""
 
     def __init__(self, mlflow: MlflowClient, s3: S3Store, on_stored: Callable[[], None] = lambda: None) -> None:
         """`on_stored` is called whenever S3 took something."""
@@ -43,9 +52,8 @@ class ArtifactStore:
 def _require_proxied(uri: str) -> str:
     if not uri.startswith("mlflow-artifacts:"):
         scheme = uri.partition(":")[0] if ":" in uri else "a folder"
-        raise SinkError(
-            Sink.TRACKING,
-            SinkReason.REFUSED,
+        raise MlflowError(
+            Trouble.OUT_OF_REACH,
             f"the experiment's artifacts lie at {scheme}, which only MLflow's own machine reaches: "
             "start its server with --serve-artifacts, or with s3://… as --default-artifact-root",
         )

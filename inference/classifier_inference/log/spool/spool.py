@@ -16,33 +16,19 @@ from uuid import UUID
 import structlog
 from uuid_utils.compat import uuid7
 
-from classifier_inference.log.spool.counters import Counters, Counts
-from classifier_inference.log.spool.room import decide_budget, decide_limit, measure_disk
+from classifier_inference.log.spool.counters import Counts
+from classifier_inference.log.spool.ledger import Ledger
 from classifier_inference.log.spool.segment import Segment, Write
 from classifier_inference.log.spool.ticket import SpooledImage, Ticket
-from classifier_inference.log.spool.windows import (
-    COUNTERS,
-    Lock,
-    hold,
-    measure_folder,
-    recover_locked,
-    start_writing,
-)
+from classifier_inference.log.spool.windows import Lock, hold, recover_locked, start_writing
 
 WAIT_SECONDS = 0.005
 """How long an answer waits for its record to be in the spool."""
-
-IMAGE_SHARE = 0.9
-"""How much of what may be used images may fill; the rest is left to records."""
 
 MOST_WAITING = 512
 """How many records may wait for the disk. With a batch it must fit into what the counters can doubt."""
 
 BATCH = 64
-MOST_IMAGE_BYTES = 32 * 2**20
-"""How many bytes of images may wait for the disk, in memory."""
-
-BLOCK_BYTES = 4096
 MEASURE_SECONDS = 1.0
 
 WINDOW_SHARE = 0.1
@@ -62,26 +48,14 @@ class Spool:
     def __init__(self, folder: Path, size_bytes: int, window_seconds: float, write: Write = os.write) -> None:
         """Take the folder over. Raises SpoolTakenError, or OSError where it can't be written."""
         self.folder = folder
-        self.logged_records = 0
-        """How many records were written since the start."""
-        self.logged_images = 0
         self._locks = _lock_folder(folder)
         recover_locked(folder)
-        self._counters = Counters(folder / COUNTERS)
+        self._ledger = Ledger(folder, size_bytes)
         self._window_seconds = window_seconds
         self._write = write
-        self._lock = threading.Lock()
         self._records: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
         self._images: queue.SimpleQueue[tuple[Segment, Ticket | None] | None] = queue.SimpleQueue()
         self._segment: Segment | None = None
-        self._used = measure_folder(folder)
-        disk = measure_disk(folder)
-        self.budget_bytes = decide_budget(size_bytes, disk)
-        """How much it may take at most."""
-        self._asked_bytes = size_bytes
-        self._limit = decide_limit(size_bytes, disk, self._used)
-        self._written = 0
-        self._waiting_image_bytes = 0
         self._takes_all = True
         self._measured_at = time.monotonic()
         self._threads = [
@@ -94,23 +68,31 @@ class Spool:
     @property
     def counts(self) -> Counts:
         """What was dropped, since the folder was made."""
-        return self._counters.counts
+        return self._ledger.counts
+
+    @property
+    def logged_records(self) -> int:
+        """How many records were written since the start."""
+        return self._ledger.logged_records
+
+    @property
+    def logged_images(self) -> int:
+        """How many images were written since the start."""
+        return self._ledger.logged_images
 
     @property
     def used_bytes(self) -> int:
         """How much disk the folder takes, to about a second ago."""
-        return self._used
+        return self._ledger.used_bytes
+
+    @property
+    def budget_bytes(self) -> int:
+        """How much it may take at most."""
+        return self._ledger.budget_bytes
 
     def reserve_image(self, size: int) -> bool:
         """Return whether there is room for an image; where there is none it is counted as dropped."""
-        with self._lock:
-            after = self._used + self._waiting_image_bytes + size
-            fits = after <= self._limit * IMAGE_SHARE
-            if fits and self._waiting_image_bytes + size <= MOST_IMAGE_BYTES:
-                self._waiting_image_bytes += size
-                return True
-            self._counters.add(images=1)
-            return False
+        return self._ledger.reserve_image(size)
 
     def submit(self, request_id: UUID, line: bytes, image: SpooledImage | None) -> Ticket:
         """Have a record written, and after it its image, for which there must be room (reserve_image)."""
@@ -124,10 +106,7 @@ class Spool:
     async def confirm(self, ticket: Ticket) -> None:
         """Return when the record is in the spool or counted, or after 5 ms at most."""
         if not await ticket.wait(WAIT_SECONDS):
-            with self._lock:
-                if not ticket.done:
-                    ticket.doubted = True
-                    self._counters.doubt(ticket.request_id)
+            self._ledger.doubt(ticket)
 
     def close(self, seconds: float) -> bool:
         """Write what waits, seal the window and let the folder go; return whether that could be done in time."""
@@ -137,7 +116,7 @@ class Spool:
             thread.join(max(0, deadline - time.monotonic()))
         if any(thread.is_alive() for thread in self._threads):
             return False
-        self._counters.close()
+        self._ledger.close()
         for lock in self._locks:
             lock.release()
         return True
@@ -171,11 +150,7 @@ class Spool:
         return batch, True
 
     def _write_batch(self, batch: list[Ticket]) -> None:
-        room = self._limit - self._used
-        fitting = 0
-        while fitting < len(batch) and room >= len(batch[fitting].line):
-            room -= len(batch[fitting].line)
-            fitting += 1
+        fitting = self._ledger.count_fitting(batch)
         whole = 0
         if fitting:
             try:
@@ -192,36 +167,20 @@ class Spool:
         if takes_all != self._takes_all:
             self._takes_all = takes_all
             note = _log.info if takes_all else _log.warning
-            note("takes records again" if takes_all else "full: drops records", used=self._used, of=self._limit)
+            event = "takes records again" if takes_all else "full: drops records"
+            note(event, used=self._ledger.used_bytes, of=self._ledger.limit_bytes)
 
     def _settle(self, batch: list[Ticket], whole: int) -> None:
         """Count what was dropped, then tell those that wait; the first `whole` were taken."""
-        taken, dropped = batch[:whole], batch[whole:]
-        with self._lock:
-            written = sum(len(ticket.line) for ticket in taken)
-            self._used += written
-            self._written += written
-            self.logged_records += whole
-            doubted = frozenset(ticket.request_id for ticket in batch if ticket.doubted)
-            lost_images = [ticket.image for ticket in dropped if ticket.image is not None]
-            if doubted or dropped:
-                self._counters.settle(doubted, len(dropped), len(lost_images))
-            self._waiting_image_bytes -= sum(len(image.content) for image in lost_images)
-            for ticket in taken:
-                ticket.taken = True
-            for ticket in batch:
-                ticket.done = True
-        for ticket in taken:
+        self._ledger.settle(batch, whole)
+        for ticket in batch[:whole]:
             if ticket.image is not None and self._segment is not None:
                 self._images.put((self._segment, ticket))
         for ticket in batch:
             ticket.wake()
 
     def _begin_segment(self) -> Segment:
-        # A file takes whole blocks of disk: its last one is counted beforehand.
-        with self._lock:
-            self._used += 2 * BLOCK_BYTES
-            self._written += 2 * BLOCK_BYTES
+        self._ledger.enter_window()
         window = uuid7()
         return Segment(self.folder, window, time.monotonic() + self._window_seconds, self._write)
 
@@ -252,11 +211,7 @@ class Spool:
 
     def _write_image(self, segment: Segment, request_id: UUID, image: SpooledImage) -> None:
         written = segment.append_image(request_id, image, int(time.time()))
-        with self._lock:
-            self._waiting_image_bytes -= len(image.content)
-            self._used += written
-            self._written += written
-            self.logged_images += written > 0
+        self._ledger.enter_image(len(image.content), written)
 
     def _seal(self, segment: Segment) -> None:
         try:
@@ -265,17 +220,10 @@ class Spool:
             _log.warning("a window was left for the next start to seal", error=str(error))
             return
         if segment.missing_images:
-            with self._lock:
-                self._counters.add(images=segment.missing_images)
+            self._ledger.drop_images(segment.missing_images)
 
     def _measure(self) -> None:
-        """See what the recorder has made room for, and what others have left of the disk."""
-        before = self._written
-        measured, disk = measure_folder(self.folder), measure_disk(self.folder)
-        limit = decide_limit(self._asked_bytes, disk, measured)
-        with self._lock:
-            self._used = measured + self._written - before
-            self._limit = limit
+        self._ledger.measure()
         self._measured_at = time.monotonic()
 
 

@@ -16,7 +16,7 @@ class SpooledImage:
 
 
 class Ticket:
-    """One record on its way to the disk. Changed under the spool's lock; read, and waited for, without it."""
+    """One record on its way to the disk. Changed under the ledger's lock; read, and waited for, without it."""
 
     __slots__ = ("_waiter", "done", "doubted", "image", "line", "request_id", "taken")
 

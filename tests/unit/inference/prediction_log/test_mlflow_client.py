@@ -7,10 +7,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from classifier_inference.log.sinks import mlflow_client
-from classifier_inference.log.sinks.mlflow_client import MlflowClient, UncertainError
-from classifier_inference.log.sinks.sink_errors import SinkError
+from classifier_inference.log.sinks.sink_failure import Sink, SinkFailure, judge_failure
 from classifier_inference.report.sink_state import SinkReason
+from classifier_inference.stores.mlflow_api import run_client
+from classifier_inference.stores.mlflow_api.run_client import MlflowClient, connect
+from classifier_inference.stores.store_error import StoreError, UncertainError
 
 RUN = "0" * 32
 
@@ -71,22 +72,22 @@ ASKS: dict[str, Callable[[MlflowClient], object]] = {
     ],
 )
 def test_what_is_not_what_mlflow_says_is_told(ask: str, content: bytes) -> None:
-    with answering(content) as url, pytest.raises(SinkError, match="does not answer as MLflow does") as caught:
-        ASKS[ask](MlflowClient(url))
-    assert caught.value.reason is SinkReason.NOT_MLFLOW
+    with answering(content) as url, pytest.raises(StoreError, match="does not answer as MLflow does") as caught:
+        ASKS[ask](connect(url))
+    assert judge_failure(caught.value) == SinkFailure(Sink.TRACKING, SinkReason.NOT_MLFLOW)
 
 
 def test_an_answer_that_trickles_on_is_not_waited_for() -> None:
     with answering(b" ", for_ever=True) as url, pytest.raises(UncertainError, match=r"it went on for 0\.3 s"):
-        MlflowClient(url, answer_seconds=0.3).get_run(RUN)
+        connect(url, answer_seconds=0.3).get_run(RUN)
 
 
 def test_an_answer_without_an_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mlflow_client, "MOST_ANSWER_BYTES", 10_000)
+    monkeypatch.setattr(run_client, "MOST_ANSWER_BYTES", 10_000)
     with answering(bytes(1000), for_ever=True) as url, pytest.raises(UncertainError, match="it is over 10000 bytes"):
-        MlflowClient(url).get_run(RUN)
+        connect(url).get_run(RUN)
 
 
 def test_pages_that_hold_nothing_are_the_last() -> None:
     with answering(b'{"next_page_token": "again"}') as url:
-        assert list(MlflowClient(url).find_runs("1", "")) == []
+        assert list(connect(url).find_runs("1", "")) == []

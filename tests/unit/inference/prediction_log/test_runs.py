@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from classifier_inference.log.recorder.unsure import Unsure
@@ -16,9 +17,9 @@ from classifier_inference.log.runs.run_files import (
     safe_name,
 )
 from classifier_inference.log.runs.summary import MOST_LABELS, Summary, render_preprocess
-from classifier_inference.log.sinks.mlflow_client import read_credentials
-from classifier_inference.log.sinks.s3_store import split_uri
 from classifier_inference.spec.preprocessing import Preprocess
+from classifier_inference.stores.mlflow_api.rest import read_credentials
+from classifier_inference.stores.s3.objects import split_uri
 from tests.integration.prediction_log.windows import make_record
 
 LATENCIES = ("mean", "p50", "p90", "p99")
@@ -128,7 +129,9 @@ def test_labels_that_look_alike_keep_the_highest_confidence() -> None:
     ],
 )
 def test_credentials_are_those_that_mlflow_itself_reads(environment: dict[str, str], authorization: str | None) -> None:
-    assert read_credentials(environment).get("Authorization") == authorization
+    request = httpx2.Request("GET", "http://mlflow")
+    auth = read_credentials(environment) or httpx2.Auth()
+    assert next(auth.sync_auth_flow(request)).headers.get("Authorization") == authorization
 
 
 @pytest.mark.parametrize(

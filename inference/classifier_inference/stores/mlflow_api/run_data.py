@@ -35,6 +35,15 @@ class Artifact:
     bytes: int | None
 
 
+@dataclass(frozen=True)
+class Experiment:
+    """What runs belong to."""
+
+    id: str
+    stage: str
+    """Its stage of life: active or deleted."""
+
+
 def to_ms(time: datetime) -> int:
     """Return a time as MLflow counts it: milliseconds since 1970."""
     return int(time.timestamp() * 1000)
@@ -69,10 +78,10 @@ def parse_runs(answer: Mapping[str, Any]) -> tuple[list[Run], str | None]:
     return runs, (answer.get("next_page_token") or None) if runs else None
 
 
-def parse_experiment(answer: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the id of an experiment of the API's JSON, and its stage of life."""
+def parse_experiment(answer: Mapping[str, Any]) -> Experiment:
+    """Return an experiment of the API's JSON."""
     found = answer["experiment"]
-    return str(found["experiment_id"]), found.get("lifecycle_stage", "active")
+    return Experiment(str(found["experiment_id"]), found.get("lifecycle_stage", "active"))
 
 
 def parse_artifacts(answer: Mapping[str, Any]) -> list[Artifact]:

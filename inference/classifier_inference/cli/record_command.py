@@ -28,18 +28,17 @@ def record_document(
     leave_out("numpy", "pandas")
     from classifier_inference.log.recorder.recorder import Place, Recorder
     from classifier_inference.log.runs.parquet import use_little_memory
-    from classifier_inference.log.sinks.mlflow_client import MlflowClient
-    from classifier_inference.log.sinks.s3_store import S3Store
+    from classifier_inference.log.sinks.artifact_store import open_storage
     from classifier_inference.stores.authorities import make_context
+    from classifier_inference.stores.mlflow_api.run_client import connect
 
     use_little_memory()
     try:
         classifier = read_document(document)
         if classifier.spec.tracking.uri is None:
             raise StartError(Reason.SPEC_INVALID, "there is nothing to record to: spec.tracking names no uri")
-        storage = classifier.spec.storage
-        mlflow = MlflowClient(classifier.spec.tracking.uri, verify=make_context(ca_file))
-        s3 = S3Store(storage.endpoint, storage.region, ca_file)
+        mlflow = connect(classifier.spec.tracking.uri, verify=make_context(ca_file))
+        s3 = open_storage(classifier.spec.storage, ca_file)
     except StartError as error:
         write_termination(error.failure, termination_log)
         return 1
