@@ -30,7 +30,8 @@ class ServeError(Exception):
 def main() -> int:
     """Serve until Ctrl-C. Return the exit status."""
     port = int(os.environ.get("CLASSIFIER_PORT", "9000"))
-    signal.signal(signal.SIGTERM, _end)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     server = None
     try:
         with step(f"Building the sample model {sample.REFERENCE}"):
@@ -44,7 +45,7 @@ def main() -> int:
         console.print("\nStopped.")
         if server is None:
             return 0
-        server.terminate()  # Ctrl-C has reached it by itself; `kill -INT` of this process alone has not
+        server.send_signal(signal.SIGINT)
         return server.wait()
     except ServeError as error:
         console.print(f"[red]{error}[/red]")
@@ -60,7 +61,10 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 
 def start_server(port: int) -> subprocess.Popen[bytes]:
-    """Start the server on a port of this machine. Raises ServeError where the port is taken."""
+    """Start the server on a port of this machine. Raises ServeError where the port is taken.
+
+    It is told once of its end, by us: Ctrl-C doesn't reach its process group, nor does whoever signals ours alone.
+    """
     if not is_free(port):
         raise ServeError(f"Port {port} is taken: stop what uses it, or set CLASSIFIER_PORT.")
     command = [str(Path(sys.executable).with_name("classifier")), "serve", SAMPLE, "--images", str(sample.BUILD)]
@@ -70,7 +74,8 @@ def start_server(port: int) -> subprocess.Popen[bytes]:
         "CLASSIFIER_DRAIN_SECONDS": "0",
         "CLASSIFIER_LOG_LEVEL": "warning",
     }
-    return subprocess.Popen(command, cwd=ROOT, env={**defaults, **os.environ, "CLASSIFIER_PORT": str(port)})
+    environment = {**defaults, **os.environ, "CLASSIFIER_PORT": str(port)}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, process_group=0)
 
 
 def wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
