@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.integration.prediction_log.stores import (
     MINIO_HEALTH,
@@ -19,10 +21,10 @@ from tests.integration.prediction_log.stores import (
 
 LONGEST_FIRST = (
     "test_local.py",
+    "test_make_run.py",
     "test_recorder_failures.py",
     "test_registry.py",
     "test_fetch.py",
-    "test_make_run.py",
     "test_push.py",
     "test_routes.py",
     "test_addresses.py",
@@ -42,9 +44,27 @@ LONGEST_FIRST = (
 end."""
 
 
+ON_THE_USUAL_PORT = ("test_local.py", "test_make_run.py")
+"""Files whose tests would wait for each other in two processes: they run in one."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
+class ByFiles(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives a process a file at a time, in the order of the collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, _ = nodeid.partition("::")
+        return "usual port" if Path(path).name in ON_THE_USUAL_PORT else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFiles:
+    config.option.loadscopereorder = False
+    return ByFiles(config, log)
 
 
 @pytest.fixture(scope="session")
