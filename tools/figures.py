@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, field
 
+from rich.markup import escape
 from rich.table import Table
 
 from tools.images import ROOT
@@ -59,7 +60,7 @@ def build_table(rows: list[Row]) -> Table:
     """Return the table that is printed at the end."""
     table = Table("part", "what is shown", "figures", "", box=None)
     for row in rows:
-        table.add_row(row.part, row.what, _join(row.figures), _verdict(row))
+        table.add_row(row.part, escape(row.what), escape(_join(row.figures)), _verdict(row))
     return table
 
 
