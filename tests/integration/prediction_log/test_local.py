@@ -94,7 +94,7 @@ def test_a_server_that_is_killed_takes_its_children_along_and_what_it_left_is_sh
         # What is to be shipped at the end waits for no time between two tries.
         wait_until(lambda: read_running(folder), "MLflow", START_SECONDS)
         # The first question takes it seconds, of the ten that there are.
-        with closing(MlflowClient(str(read_running(folder)))) as mlflow:
+        with closing(connect(str(read_running(folder)))) as mlflow:
             mlflow.find_experiment("colours")
     finally:
         again.send(signal.SIGINT)
