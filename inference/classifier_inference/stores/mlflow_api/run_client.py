@@ -25,8 +25,6 @@ from classifier_inference.stores.mlflow_api.run_data import (
 )
 from classifier_inference.stores.store_error import MlflowError, StoreError, Trouble
 
-MOST_METRICS = 1000
-"""How many metrics one request may log."""
 TIMEOUT = httpx2.Timeout(30, connect=5)
 ANSWER_SECONDS = 120.0
 """How long an answer may take to its last byte, however steadily bytes come."""
